@@ -1,0 +1,148 @@
+"""Bare arrays for metrics: what a set looks like in each view, in one array library and precision."""
+
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from repsim.activations import as_activations, as_numpy, check_values
+from repsim.errors import InputError, MetricError
+
+
+@dataclass(frozen=True)
+class ReadSet:
+    """One set as a metric sees it, and what is needed to check it against the others."""
+
+    name: str
+    array: Any
+    grid: tuple[int, ...]
+    trials: np.ndarray | None
+
+
+@dataclass
+class Sets:
+    """Several sets, each prepared once."""
+
+    read: list[ReadSet]
+    values: list[Any] = None
+
+    def __post_init__(self) -> None:
+        self.values = [one.array for one in self.read]
+
+    def rng(self) -> np.random.Generator:
+        """A generator that depends on the data alone."""
+        digest = hashlib.sha256()
+        for one in self.read:
+            digest.update(np.ascontiguousarray(as_numpy(one.array)).tobytes())
+        return np.random.default_rng(int.from_bytes(digest.digest()[:8], "little"))
+
+    def check_matched(self, metric: str) -> None:
+        """Sample-wise metrics need the same samples in the same order in every set."""
+        first = self.read[0]
+        if len(first.array) < 2:
+            raise InputError(
+                f"{metric} compares samples; {first.name!r} has {len(first.array)}. Give at least 2."
+            )
+        for other in self.read[1:]:
+            if len(first.array) != len(other.array):
+                raise InputError(
+                    f"{metric} compares the same samples in both sets; {first.name!r} has {len(first.array)} "
+                    f"and {other.name!r} has {len(other.array)}. Select common trials first."
+                )
+            if len(first.grid) == len(other.grid) == 2 and first.grid != other.grid:
+                raise InputError(
+                    f"{metric} compares the same samples in both sets; {first.name!r} has {first.grid[0]} trials "
+                    f"x {first.grid[1]} steps and {other.name!r} has {other.grid[0]} x {other.grid[1]}. "
+                    "Check the order of the axes."
+                )
+            if first.trials is not None and other.trials is not None:
+                _check_labels(first, other, metric)
+
+
+def read_set(name: str, value: Any, view: str, metric: str) -> ReadSet:
+    """Check one set and give it the shape of a view: (sample, unit) or (trial, time, unit)."""
+    trials = None
+    if isinstance(value, xr.DataArray):
+        value = as_activations(value)
+        trials = value.coords["trial"].values if "trial" in value.coords else None
+        value = value.values
+    elif not _is_torch(value):
+        value = as_numpy(value)
+    check_values(value, repr(name))
+    if view == "trajectories":
+        if value.ndim == 2 or value.shape[1] == 1:
+            raise InputError(
+                f"{metric} needs trajectories, and {name!r} has one time step (shape {tuple(value.shape)}). "
+                "Use a metric of samples, or give (trial, time, unit); one trial is (1, time, unit)."
+            )
+        return ReadSet(name, value, tuple(value.shape[:2]), trials)
+    grid = tuple(value.shape[:-1])
+    return ReadSet(name, value.reshape(-1, value.shape[-1]), grid, trials)
+
+
+def same_library(read: Sequence[ReadSet], arrays: str) -> list[ReadSet]:
+    """All sets in numpy, or all in torch where one is and the metric can; one precision for all."""
+    tensors = [one.array for one in read if _is_torch(one.array)]
+    if not tensors or arrays == "numpy":
+        values = [as_numpy(one.array) for one in read]
+        dtype = np.result_type(*values)
+        return [
+            replace(one, array=_read_only(value.astype(dtype, copy=False)))
+            for one, value in zip(read, values, strict=True)
+        ]
+    import torch
+
+    dtypes = [t.dtype if t.dtype.is_floating_point else torch.float64 for t in tensors]
+    plain = [one.array for one in read if not _is_torch(one.array)]
+    dtypes += [torch.float32 if array.dtype == np.float32 else torch.float64 for array in plain]
+    dtype = functools.reduce(torch.promote_types, dtypes)
+    if dtype in (torch.float16, torch.bfloat16):
+        dtype = torch.float32
+    device = tensors[0].device
+    return [
+        replace(one, array=torch.as_tensor(_writable(one.array), dtype=dtype, device=device))
+        for one in read
+    ]
+
+
+def held_fixed(array: Any) -> Any:
+    """The same values, through which no gradient flows."""
+    return array.detach() if _is_torch(array) else array
+
+
+@contextmanager
+def guard_inputs(arrays: Sequence[Any], metric: str) -> Iterator[None]:
+    """Tell when a metric writes to a tensor it was given; numpy inputs are read-only views anyway."""
+    tensors = [(a, a._version) for a in arrays if _is_torch(a) and not a.is_inference()]
+    yield
+    if any(tensor._version != version for tensor, version in tensors):
+        raise MetricError(f"{metric} modifies its input. Work on a copy: x = x.clone().")
+
+
+def _check_labels(first: ReadSet, other: ReadSet, metric: str) -> None:
+    if first.trials.shape == other.trials.shape and (first.trials == other.trials).all():
+        return
+    position = int(np.argmax(first.trials != other.trials))
+    raise InputError(
+        f"{metric} compares the same samples in both sets; trial {position} is {first.trials[position]!r} in "
+        f"{first.name!r} and {other.trials[position]!r} in {other.name!r}. Bring the trials into one order first."
+    )
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array = array.view()
+    array.flags.writeable = False
+    return array
+
+
+def _writable(array: Any) -> Any:
+    return array.copy() if isinstance(array, np.ndarray) and not array.flags.writeable else array
+
+
+def _is_torch(value: Any) -> bool:
+    return hasattr(value, "detach")

@@ -1,0 +1,298 @@
+"""What a metric is: a function of two sets of activations and the facts declared about it.
+
+The function sees bare arrays: no labels, names or coordinates. Validation happens here, before it is called,
+so that its body is mathematics; what depends on one set alone goes into `prepare`.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from repsim.arrays import Sets, guard_inputs, read_set, same_library
+from repsim.errors import InputError, MetricError, RepsimError
+
+KINDS = ("distance", "similarity")
+VIEWS = ("samples", "trajectories", "truth")
+TRANSFORMATIONS = (
+    "translation",
+    "isotropic_scaling",
+    "permutation",
+    "orthogonal",
+    "invertible_linear",
+)
+SIDES = ("x", "y", "both")
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """A function of two prepared sets, with the facts declared about it.
+
+    kind          "distance" (smaller = closer) or "similarity" (larger = closer)
+    best          the value for two equal sets; range the interval that holds every value
+    view          what the function is given: "samples", two (sample, unit) arrays with the same samples in the
+                  same order; "trajectories", two (trial, time, unit) arrays; "truth", the known distances
+                  of a test case (controls only)
+    invariant_to  transformations of the units that leave the value alone: names of TRANSFORMATIONS, done to
+                  either set or both; "translation:y" restricts the promise to one side, "translation:both" to
+                  the same transformation done to both. None: nothing is declared (a bare function)
+    compare_all   prepared sets -> matrix of values in one go, where batching pays
+    arrays        "any": numpy or torch, gradients flow; "numpy": torch input is converted
+    control       a yardstick with a known answer, not a contestant
+    code          hash of the source file of a metric that is not ours
+    """
+
+    name: str
+    function: Callable
+    kind: str = "distance"
+    best: float = 0.0
+    range: tuple[float, float] = (0.0, math.inf)
+    view: str = "samples"
+    symmetric: bool | None = None
+    invariant_to: frozenset[str] | None = None
+    triangle: bool = False
+    version: int = 1
+    source: str = ""
+    prepare: Callable | None = None
+    compare_all: Callable | None = None
+    arrays: str = "numpy"
+    control: bool = False
+    code: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, x: Any, y: Any, *, rng: np.random.Generator | None = None) -> Any:
+        """The value in the metric's own orientation: a float for numpy, a 0-d tensor for torch.
+
+        x, y      (trial, time, unit) or (sample, unit): numpy, torch or DataArray
+        rng       for metrics that draw; seeded from the inputs when left out
+        raises    InputError for data this metric cannot use, MetricError when the function misbehaves
+        """
+        sets = self.prepare_sets({"x": x, "y": y}, rng)
+        return self.compare_prepared(sets, 0, 1, rng)
+
+    def distance(self, x: Any, y: Any, *, rng: np.random.Generator | None = None) -> Any:
+        """The same, oriented so that smaller is closer: a similarity s gives best - s."""
+        return self.oriented(self(x, y, rng=rng))
+
+    def oriented(self, value: Any) -> Any:
+        """Values turned so that smaller is closer."""
+        return value if self.kind == "distance" else self.best - value
+
+    @property
+    def id(self) -> str:
+        """The name with the parameters that have no default or differ from it, sorted."""
+        defaults = _parameters(self)
+        shown = [f"{k}={v!r}" for k, v in sorted(self.parameters.items()) if defaults[k] != v]
+        return f"{self.name}({', '.join(shown)})" if shown else self.name
+
+    def __str__(self) -> str:
+        return self.id
+
+    def with_parameters(self, **parameters: Any) -> "Metric":
+        """The same metric with other parameters; it stands as another row on a board."""
+        known = _parameters(self)
+        for name in parameters:
+            if name not in known:
+                listed = ", ".join(sorted(known)) or "none"
+                raise RepsimError(f"{self.name} has no parameter {name!r}. It has: {listed}.")
+        return dataclasses.replace(self, parameters={**self.parameters, **parameters})
+
+    def prepare_sets(self, sets: Mapping[str, Any], rng: np.random.Generator | None = None) -> Sets:
+        """Check all sets, bring them to one array library and prepare each once."""
+        if self.view == "truth":
+            raise RepsimError(
+                f"{self.name} is given the truth of a test case; use it with repsim.score only."
+            )
+        read = [read_set(name, value, self.view, self.name) for name, value in sets.items()]
+        prepared = Sets(same_library(read, self.arrays))
+        if self.view == "samples":
+            prepared.check_matched(self.name)
+        if self.prepare is not None:
+            arguments = self._arguments(self.prepare, prepared, rng)
+            prepared.values = [
+                self._call(f"set {one.name!r}", self.prepare, one.array, **arguments)
+                for one in prepared.read
+            ]
+        return prepared
+
+    def compare_prepared(
+        self, sets: Sets, first: int, second: int, rng: np.random.Generator | None = None
+    ) -> Any:
+        """The value for one pair of prepared sets."""
+        arguments = self._arguments(self.function, sets, rng)
+        pair = f"{sets.read[first].name!r} and {sets.read[second].name!r}"
+        value = self._call(
+            pair, self.function, sets.values[first], sets.values[second], **arguments
+        )
+        return self._one_number(value, pair)
+
+    def compare_all_prepared(self, sets: Sets) -> np.ndarray:
+        """All values at once, by compare_all."""
+        arguments = self._arguments(self.compare_all, sets, None)
+        matrix = self._call("all sets", self.compare_all, sets.values, **arguments)
+        matrix = np.asarray(
+            matrix.detach().cpu() if hasattr(matrix, "detach") else matrix, dtype=float
+        )
+        if matrix.shape != (len(sets.values),) * 2 or not np.isfinite(matrix).all():
+            raise MetricError(f"{self.id} gave no finite number for some of the pairs.")
+        return matrix
+
+    def _arguments(
+        self, function: Callable, sets: Sets, rng: np.random.Generator | None
+    ) -> dict[str, Any]:
+        names = _keywords(function)
+        arguments = {name: self.parameters[name] for name in names if name in self.parameters}
+        if "rng" in names:
+            arguments["rng"] = sets.rng() if rng is None else rng
+        missing = [name for name in names if name not in arguments and _is_required(names[name])]
+        if missing:
+            raise RepsimError(
+                f"{self.name} needs {' and '.join(missing)}; write {self.name}({missing[0]}=...)."
+            )
+        return arguments
+
+    def _call(self, what: str, function: Callable, *arrays: Any, **arguments: Any) -> Any:
+        with guard_inputs(arrays, self.id):
+            try:
+                return function(*arrays, **arguments)
+            except InputError as error:
+                raise InputError(f"{self.id}, {what}: {error}") from error
+            except RepsimError:
+                raise
+            except Exception as error:
+                if "read-only" in str(error):
+                    raise MetricError(
+                        f"{self.id} modifies its input ({error}). Work on a copy: x = x.copy()."
+                    ) from error
+                raise MetricError(
+                    f"{self.id} raised {type(error).__name__} on {what}: {error}"
+                ) from error
+
+    def _one_number(self, value: Any, pair: str) -> Any:
+        shape = np.shape(value)
+        if shape != () or isinstance(value, (str, bytes, bool, np.bool_, type(None))):
+            got = f"an array of shape {shape}" if shape else f"{value!r}"
+            raise MetricError(f"{self.id} returned {got} on {pair}; a metric returns one number.")
+        if isinstance(value, complex) or "complex" in str(getattr(value, "dtype", "")):
+            raise MetricError(
+                f"{self.id} returned {value} on {pair}; a metric returns a real number."
+            )
+        if not math.isfinite(value):
+            raise MetricError(
+                f"{self.id} returned {float(value)} on {pair}; a metric returns a finite number."
+            )
+        return value if hasattr(value, "detach") else float(value)
+
+
+def metric(
+    function: Callable | None = None,
+    /,
+    *,
+    kind: str = "distance",
+    best: float | None = None,
+    range: tuple[float, float] | None = None,
+    symmetric: bool = True,
+    invariant_to: Iterable[str] = (),
+    view: str = "samples",
+    name: str | None = None,
+    **facts: Any,
+) -> Any:
+    """Declare a metric: `@repsim.metric(kind="similarity", invariant_to={"orthogonal"})`.
+
+    Takes the fields of Metric. A plain function is a metric too, with nothing declared; declaring lets
+    `repsim check` hold it to its promises. kind="similarity" has best 1 unless told otherwise.
+    """
+    if function is None:
+        return functools.partial(
+            metric, kind=kind, best=best, range=range, symmetric=symmetric, invariant_to=invariant_to,
+            view=view, name=name, **facts,
+        )  # fmt: skip
+    if isinstance(invariant_to, str):
+        invariant_to = (invariant_to,)
+    _check_facts(function, kind, view, invariant_to)
+    best = best if best is not None else (1.0 if kind == "similarity" else 0.0)
+    return Metric(
+        name=name or function.__name__,
+        function=function,
+        kind=kind,
+        best=best,
+        range=range or ((-math.inf, best) if kind == "similarity" else (best, math.inf)),
+        symmetric=symmetric,
+        invariant_to=frozenset(invariant_to),
+        view=view,
+        **facts,
+    )
+
+
+def as_metric(thing: Any) -> Metric:
+    """A Metric as it is; a bare function as a distance about which nothing is declared."""
+    if isinstance(thing, Metric):
+        return thing
+    if not callable(thing):
+        raise RepsimError(
+            f"{thing!r} is no metric. Give a name, file.py:function, or a function of two arrays."
+        )
+    name = getattr(thing, "__name__", type(thing).__name__)
+    return Metric(
+        name="metric" if name == "<lambda>" else name, function=thing, code=_code_hash(thing)
+    )
+
+
+def _check_facts(function: Callable, kind: str, view: str, invariant_to: Iterable[str]) -> None:
+    name = getattr(function, "__name__", "metric")
+    for word, value, allowed in (("kind", kind, KINDS), ("view", view, VIEWS)):
+        if value not in allowed:
+            raise RepsimError(f"{name}: {word} is {value!r}; it is one of {', '.join(allowed)}.")
+    for promise in invariant_to:
+        transformation, _, side = promise.partition(":")
+        if transformation not in TRANSFORMATIONS or side not in ("", *SIDES):
+            raise RepsimError(
+                f"{name}: invariant_to holds {promise!r}; use {', '.join(TRANSFORMATIONS)}, "
+                "alone or followed by :x, :y or :both."
+            )
+
+
+def _parameters(metric: Metric) -> dict[str, Any]:
+    parts = [
+        part for part in (metric.prepare, metric.function, metric.compare_all) if part is not None
+    ]
+    return {
+        name: value for part in parts for name, value in _keywords(part).items() if name != "rng"
+    }
+
+
+def _keywords(function: Callable) -> dict[str, Any]:
+    """Parameters of a function that are not its arrays, with their defaults."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    keyword = [p for p in found if p.kind is p.KEYWORD_ONLY]
+    positional = [
+        p for p in found if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty
+    ]
+    return {p.name: p.default for p in (*positional, *keyword)}
+
+
+def _is_required(default: Any) -> bool:
+    return default is inspect.Parameter.empty
+
+
+def _code_hash(function: Callable) -> str:
+    """Tells two versions of a function apart, so that results of an edited metric are never reused."""
+    digest = hashlib.sha256()
+    code = getattr(function, "__code__", None)
+    pending = [code] if code is not None else []
+    while pending:
+        code = pending.pop()
+        digest.update(code.co_code + repr(code.co_names).encode())
+        nested = [c for c in code.co_consts if inspect.iscode(c)]
+        digest.update(repr([c for c in code.co_consts if not inspect.iscode(c)]).encode())
+        pending += nested
+    return digest.hexdigest()[:16]

@@ -1,0 +1,15 @@
+"""What dynamical similarity stands on: delay embedding, fitted operators, conjugacy and spectra."""
+
+from repsim.dynamics.operator import Operator, delay_embed, fit_operator
+from repsim.dynamics.spectra import spectral_distance
+
+__all__ = ["Operator", "conjugacy", "delay_embed", "fit_operator", "spectral_distance"]
+
+
+def __getattr__(name: str) -> object:
+    """conjugacy needs torch, which comes when it is asked for."""
+    if name == "conjugacy":
+        from importlib import import_module
+
+        return import_module("repsim.dynamics.conjugacy").conjugacy
+    raise AttributeError(name)

@@ -1,0 +1,211 @@
+"""Activations to and from files: .npy .npz .nc .zarr .pt .safetensors.
+
+netCDF and zarr keep labels and attributes; the others keep the (trial, time, unit) array alone.
+Nothing is unpickled: .npy with allow_pickle=False, .pt with weights_only=True.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from repsim.activations import as_activations, as_numpy
+from repsim.errors import InputError
+
+VARIABLE = "activations"
+ENCODED = "repsim_json"
+
+
+def load(path: str | Path, key: str | None = None) -> xr.DataArray:
+    """Read activations from a file.
+
+    path    .npy .npz .nc .zarr .pt .safetensors, holding (trial, time, unit) or (sample, unit)
+    key     which array, in a file that holds several
+    raises  InputError for a missing or unreadable file, pickled content, an unknown kind of file, a missing
+            or ambiguous key, and for all that as_activations refuses
+    """
+    path = Path(path)
+    reader = _kind(path, READERS)
+    if not path.exists():
+        raise InputError(f"No file {str(path)!r}. Give a path to one of {', '.join(READERS)}.")
+    try:
+        content = reader(path)
+    except (InputError, ImportError):
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if "pickle" in str(error).lower() or "weights_only" in str(error):
+            reason = "it holds pickled objects, which could run code on loading"
+        raise InputError(
+            f"Cannot read {str(path)!r} as {path.suffix}: {reason}. "
+            "Save a plain numeric array again, for example with repsim.save."
+        ) from error
+    array = _choose(content, key, path)
+    try:
+        result = as_activations(array)
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from error
+    return result if result.name not in (None, VARIABLE) else result.rename(path.stem)
+
+
+def save(activations: Any, path: str | Path) -> Path:
+    """Write activations to a file whose suffix says the kind; the old file stays until the new one is whole."""
+    path = Path(path)
+    writer = _kind(path, WRITERS)
+    activations = as_activations(activations)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        writer(activations, unfinished)
+        if path.is_dir():
+            shutil.rmtree(path)
+        os.replace(unfinished, path)
+    finally:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished)
+        unfinished.unlink(missing_ok=True)
+    return path
+
+
+def _kind(path: Path, table: dict[str, Callable]) -> Callable:
+    if path.suffix.lower() not in table:
+        raise InputError(
+            f"Unknown kind of file {path.suffix or path.name!r} in {str(path)!r}. Use one of {', '.join(table)}."
+        )
+    return table[path.suffix.lower()]
+
+
+def _choose(content: Any, key: str | None, path: Path) -> Any:
+    if not isinstance(content, Mapping):
+        if key is not None:
+            raise InputError(f"{path.name} holds one array without a name; leave out key={key!r}.")
+        return content
+    names = [str(name) for name in content]
+    if key is None and len(names) == 1:
+        key = names[0]
+    if key is None:
+        raise InputError(
+            f"{path.name} holds {len(names)} arrays: {', '.join(names[:12])}. Say which with key=."
+        )
+    if key not in names:
+        raise InputError(
+            f"No {key!r} in {path.name}, which holds {', '.join(names[:12]) or 'nothing'}."
+        )
+    return content[key]
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    return np.load(path, allow_pickle=False)
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _read_netcdf(path: Path) -> dict[str, xr.DataArray]:
+    with xr.open_dataset(path, engine="h5netcdf") as dataset:
+        return _decode(dataset.load())
+
+
+def _read_zarr(path: Path) -> dict[str, xr.DataArray]:
+    require("zarr", ".zarr files")
+    with xr.open_zarr(path, consolidated=False, chunks=None) as dataset:
+        return _decode(dataset.load())
+
+
+def _read_torch(path: Path) -> Any:
+    import torch
+
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    require("safetensors", ".safetensors files")
+    from safetensors.numpy import load_file
+
+    return load_file(path)
+
+
+def _write_npy(activations: xr.DataArray, path: Path) -> None:
+    np.save(path, activations.values, allow_pickle=False)
+
+
+def _write_npz(activations: xr.DataArray, path: Path) -> None:
+    np.savez_compressed(path, **{VARIABLE: activations.values})
+
+
+def _write_netcdf(activations: xr.DataArray, path: Path) -> None:
+    _encode(activations).to_netcdf(path, engine="h5netcdf")
+
+
+def _write_zarr(activations: xr.DataArray, path: Path) -> None:
+    require("zarr", ".zarr files")
+    _encode(activations).to_zarr(path, consolidated=False)
+
+
+def _write_torch(activations: xr.DataArray, path: Path) -> None:
+    import torch
+
+    torch.save(torch.tensor(as_numpy(activations.values)), path)
+
+
+def _write_safetensors(activations: xr.DataArray, path: Path) -> None:
+    require("safetensors", ".safetensors files")
+    from safetensors.numpy import save_file
+
+    save_file({VARIABLE: np.ascontiguousarray(activations.values)}, path)
+
+
+def _encode(activations: xr.DataArray) -> xr.Dataset:
+    """netCDF knows strings and numbers; other attributes travel as JSON, listed under one name."""
+    plain = {k: v for k, v in activations.attrs.items() if type(v) in (str, int, float)}
+    other = {k: v for k, v in activations.attrs.items() if k not in plain}
+    if other:
+        plain[ENCODED] = json.dumps(other)
+    array = activations.copy()
+    array.attrs = plain
+    return array.to_dataset(name=activations.name or VARIABLE)
+
+
+def _decode(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
+    arrays = {}
+    for name, array in dataset.data_vars.items():
+        attrs = {k: v.item() if isinstance(v, np.generic) else v for k, v in array.attrs.items()}
+        attrs |= json.loads(attrs.pop(ENCODED, "{}"))
+        array.attrs = attrs
+        arrays[str(name)] = array
+    return arrays
+
+
+def require(module: str, purpose: str) -> None:
+    """Ask for an optional package, in words, when it is missing."""
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        raise InputError(
+            f"{purpose} need the package {module!r}, which is not installed: pip install {module}"
+        )
+
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".nc": _read_netcdf,
+    ".zarr": _read_zarr,
+    ".pt": _read_torch,
+    ".safetensors": _read_safetensors,
+}
+WRITERS: dict[str, Callable[[xr.DataArray, Path], None]] = {
+    ".npy": _write_npy,
+    ".npz": _write_npz,
+    ".nc": _write_netcdf,
+    ".zarr": _write_zarr,
+    ".pt": _write_torch,
+    ".safetensors": _write_safetensors,
+}

@@ -1,0 +1,269 @@
+"""Scores, ranked: a pure function of rows that never runs anything.
+
+A metric's score is 0 at chance and 1 at the ceiling, averaged over cases. What the seeds cannot
+tell apart shares a rank; a metric with missing cells stands below the line with the reason; controls
+are checked, not ranked. How rows are chosen and intervals drawn: `repsim.ranking`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from repsim import ranking, rendering
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.console import Console
+
+FEW_SEEDS = 5
+
+
+class Leaderboard:
+    """Metrics ranked over the cases and seeds of one protocol and one size.
+
+    table      one row a ranked metric: rank and score with 95% intervals, the mean score of each
+               axis, the raw mean over seeds of each case, median seconds for one pair
+    unranked   one row a metric with missing cells: how many, and the first reason
+    controls   one row a control and case: its mean, the value it must have, the verdict
+    cases      one row a case: version, axis, chance, ceiling, number of seeds
+    broken     case -> the sentence that says which control is off
+    notes      what a careful reader has to know
+    raises     RepsimError if nothing is left to rank, or rows were scored on different inputs
+    """
+
+    def __init__(
+        self, rows: Iterable[dict], *, protocol: str = "controlled", size: str | None = None
+    ) -> None:
+        selection = ranking.select(rows, protocol, size)
+        self.rows, self.protocol, self.size = selection.rows, selection.protocol, selection.size
+        hashes = "\n".join(sorted(row["row"] for row in self.rows))
+        self.id = hashlib.sha256(hashes.encode()).hexdigest()[:12]
+        self._cells = {(row["id"], row["case"], row["seed"]): row for row in self.rows}
+        self._rows_of = defaultdict(list)
+        for row in self.rows:
+            self._rows_of[row["id"], row["case"]].append(row)
+        self._required = ranking.cells_to_fill(self.rows)
+        self.cases = self._case_table()
+        self.unranked = self._unranked_table()
+        self.table = self._ranked_table()
+        self.controls = self._control_table()
+        self.broken = self._broken_cases()
+        self.notes = [*selection.notes, *self._notes()]
+
+    def values(self, metric: str, case: str) -> np.ndarray:
+        """Raw values of a metric or control in a case, one for each seed that succeeded."""
+        return np.array([row["value"] for row in self._successes(metric, case)])
+
+    def distances(self, metric: str, case: str) -> xr.DataArray | None:
+        """Distances between the sets of a case, mean over seeds, dims (x, y), sorted by label."""
+        import xarray as xr
+
+        found = []
+        for row in self._successes(metric, case):
+            if row["distances"]:
+                order = sorted(range(len(row["labels"])), key=lambda i: _natural(row["labels"][i]))
+                names, labels = ([row[key][i] for i in order] for key in ("names", "labels"))
+                found.append((names, labels, np.array(row["distances"])[np.ix_(order, order)]))
+        if not found:
+            return None
+        names, labels, _ = found[0]
+        mean = np.mean([matrix for _, others, matrix in found if others == labels], axis=0)
+        coordinates = {"x": names, "y": names, "label": ("x", labels)}
+        return xr.DataArray(mean, coordinates, ("x", "y"), attrs={"metric": metric})
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether seeds were many enough, two or more in every case, to draw intervals from."""
+        return len(self.table) > 0 and bool(self.table["score_low"].notna().all())
+
+    @property
+    def headline(self) -> str:
+        """What the board shows, in plain words."""
+        return rendering.headline(self)
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Where the rows come from: versions, machines, commits, dates, how many, what command."""
+        found: dict[str, set[str]] = {}
+        for row in self.rows:
+            origin = {key: row[key] for key in ("python", "platform", "commit")}
+            for name, version in {**row["versions"], **origin}.items():
+                found.setdefault(name, set()).add(version or "unknown")
+        dates = sorted({row["date"][:10] for row in self.rows})
+        return {
+            "board": self.id,
+            "protocol": self.protocol,
+            "size": self.size,
+            "rows": str(len(self.rows)),
+            "seeds a case": ", ".join(map(str, sorted(set(self.cases["seeds"])))),
+            "dates": " to ".join(sorted({dates[0], dates[-1]})),
+            **{name: ", ".join(sorted(versions)) for name, versions in found.items()},
+            "made by": f"repsim board --protocol {self.protocol} --size {self.size}",
+        }
+
+    def __str__(self) -> str:
+        return rendering.text(self)
+
+    def _repr_html_(self) -> str:
+        return rendering.notebook_html(self)
+
+    def print(self, console: Console | None = None) -> None:
+        """Prints the board to a rich console, names as they are."""
+        rendering.print_rich(self, console)
+
+    def to_markdown(self) -> str:
+        """The board as GitHub-flavoured markdown; every name stands in a code span."""
+        return rendering.markdown(self)
+
+    def to_csv(self) -> str:
+        """The table of ranked metrics with all digits."""
+        return self.table.to_csv(index=False)
+
+    def to_html(self) -> str:
+        """One self-contained page: no request to any network, light and dark, desk and phone."""
+        return rendering.page(self)
+
+    def save(self, folder: str | os.PathLike) -> list[Path]:
+        """Writes index.html, leaderboard.md and leaderboard.csv, each whole or not at all."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        texts = {"index.html": self.to_html(), "leaderboard.md": self.to_markdown()}
+        paths = []
+        for name, text in (texts | {"leaderboard.csv": self.to_csv()}).items():
+            unfinished = folder / f".{name}.{os.getpid()}.tmp"
+            unfinished.write_text(text, encoding="utf-8", newline="")
+            os.replace(unfinished, folder / name)
+            paths.append(folder / name)
+        return paths
+
+    def _successes(self, metric: str, case: str) -> list[dict]:
+        return [row for row in self._rows_of[metric, case] if row["status"] == "ok"]
+
+    def _case_table(self) -> pd.DataFrame:
+        facts = {}
+        for row in self.rows:
+            seeds = sum(case == row["case"] for case, _ in self._required)
+            keys = ("axis", "chance", "ceiling")
+            version = {"version": row["case_version"]}
+            facts[row["case"]] = version | {key: row[key] for key in keys} | {"seeds": seeds}
+        return pd.DataFrame.from_dict(facts, orient="index").rename_axis("case").sort_index()
+
+    def _unranked_table(self) -> pd.DataFrame:
+        columns = ["metric", "missing", "failed", "not_applicable", "cells", "reason"]
+        lines = []
+        for metric in sorted({row["id"] for row in self.rows if not row["control"]}):
+            rows = {cell: self._cells.get((metric, *cell)) for cell in self._required}
+            states = Counter(row["status"] if row else "missing" for row in rows.values())
+            if states["ok"] < len(rows) or not rows:
+                counts = [states[state] for state in columns[1:4]]
+                reasons = [row["reason"] for row in rows.values() if row and row["reason"]]
+                gap = next((cell for cell, row in rows.items() if not row), None)
+                absent = f"not run on {gap[0]} seed {gap[1]}" if gap else "no cell succeeded"
+                lines.append([metric, *counts, len(rows), (reasons or [absent])[0]])
+        return pd.DataFrame(lines, columns=columns)
+
+    def _ranked_table(self) -> pd.DataFrame:
+        everyone = {row["id"] for row in self.rows if not row["control"]}
+        metrics = sorted(everyone - set(self.unranked["metric"]))
+        cases = self.cases[self.cases["seeds"] > 0]
+        raw = {case: self._grid(metrics, case) for case in cases.index}
+        table = pd.DataFrame({"metric": pd.Series(metrics, dtype=object)})
+        scaled = {
+            case: (raw[case] - facts.chance) / (facts.ceiling - facts.chance)
+            for case, facts in cases.iterrows()
+        }
+        for name in ("rank", "rank_low", "rank_high", "score", "score_low", "score_high"):
+            table[name] = pd.Series(dtype="Int64" if name.startswith("rank") else float)
+        if metrics:
+            found = ranking.rank(list(scaled.values()))
+            table["rank"], table["score"] = found.rank, found.score
+            if found.score_interval:
+                table["score_low"], table["score_high"] = found.score_interval
+                table["rank_low"], table["rank_high"] = found.rank_interval
+        for axis, members in cases.groupby("axis").groups.items():
+            table[axis] = np.mean([scaled[case].mean(axis=1) for case in members], axis=0)
+        for case in cases.index:
+            table[case] = raw[case].mean(axis=1)
+        table["seconds_per_pair"] = [self._seconds_per_pair(metric) for metric in metrics]
+        first = ["rank", "rank_low", "rank_high", "metric", "score", "score_low", "score_high"]
+        table = table[[*first, *table.columns.difference(first, sort=False)]]
+        by = ["rank", "score", "metric"]
+        return table.sort_values(by, ascending=[True, False, True], ignore_index=True)
+
+    def _grid(self, metrics: list[str], case: str) -> np.ndarray:
+        seeds = [seed for where, seed in self._required if where == case]
+        values = [self._cells[metric, case, seed]["value"] for metric in metrics for seed in seeds]
+        return np.array(values, dtype=float).reshape(len(metrics), len(seeds))
+
+    def _seconds_per_pair(self, metric: str) -> float:
+        rows = [row for row in self.rows if row["id"] == metric and row["status"] == "ok"]
+        seconds = [row["seconds_per_pair"] for row in rows if row["seconds_per_pair"] is not None]
+        return float(np.median(seconds)) if seconds else np.nan
+
+    def _control_table(self) -> pd.DataFrame:
+        columns = ["control", "case", "mean", "expected", "seeds", "verdict", "reason"]
+        lines = []
+        for name, case in sorted({(r["id"], r["case"]) for r in self.rows if r["control"]}):
+            rows = self._rows_of[name, case]
+            values = self.values(name, case)
+            expected = rows[0]["expected"]
+            if not len(values):
+                verdict = rows[0]["status"]
+            elif expected is None:
+                verdict = "no known value"
+            else:
+                verdict = ranking.control_verdict(values, expected)
+            mean = values.mean() if len(values) else np.nan
+            reason = next((row["reason"] for row in rows if row["reason"]), "")
+            lines.append([name, case, mean, expected, len(values), verdict, reason])
+        types = {"mean": float, "expected": float}
+        return pd.DataFrame(lines, columns=columns).astype(types)
+
+    def _broken_cases(self) -> dict[str, str]:
+        off = self.controls[self.controls["verdict"] == "broken"]
+        sentences: dict[str, list[str]] = {}
+        for line in off.itertuples():
+            sentences.setdefault(line.case, []).append(
+                f"the control {line.control} has {line.mean:.6g} over {line.seeds} seeds"
+                f" where {line.expected:g} is known."
+            )
+        return {case: " ".join(found) for case, found in sentences.items()}
+
+    def _notes(self) -> list[str]:
+        seeds = self.cases["seeds"][self.cases["seeds"] > 0]
+        notes = []
+        for case, n in seeds[seeds < FEW_SEEDS].items():
+            if n == 1:
+                what = "One seed gives no interval: the order is by score alone."
+            else:
+                what = (
+                    f"Intervals from {n} seeds are widened for their number and still rough:"
+                    " take 8 or more before quoting a rank."
+                )
+            notes.append(f"{case}: {what}")
+        notes += [
+            f"{case}: no metric and no control succeeded; it does not count."
+            for case in self.cases.index[self.cases["seeds"] == 0]
+        ]
+        checked = self.controls[self.controls["verdict"].isin(["agrees", "broken"])]
+        notes += [
+            f"{case}: no control with a known value was assessed, so nobody knows if it is broken."
+            for case in self.cases.index.difference(checked["case"])
+        ]
+        return notes
+
+
+def _natural(label: str) -> tuple:
+    """Sorts numbers as numbers and before words."""
+    try:
+        return (0, float(label), "")
+    except ValueError:
+        return (1, 0.0, label)

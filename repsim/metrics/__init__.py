@@ -1,0 +1,16 @@
+"""The metrics, one method a file. METRICS is the table: a name, and where it lives."""
+
+METRICS = {
+    "linear_cka": "repsim.metrics.linear_cka:linear_cka",
+    "debiased_cka": "repsim.metrics.debiased_cka:debiased_cka",
+    "rbf_cka": "repsim.metrics.rbf_cka:rbf_cka",
+    "procrustes": "repsim.metrics.procrustes:procrustes",
+    "angular_procrustes": "repsim.metrics.angular_procrustes:angular_procrustes",
+    "dsa": "repsim.metrics.dsa:dsa",
+    "dsa_spectrum": "repsim.metrics.dsa_spectrum:dsa_spectrum",
+    "constant": "repsim.metrics.controls:constant",
+    "random": "repsim.metrics.controls:random",
+    "shuffled_trials": "repsim.metrics.controls:shuffled_trials",
+    "shuffled_time": "repsim.metrics.controls:shuffled_time",
+    "oracle": "repsim.metrics.controls:oracle",
+}

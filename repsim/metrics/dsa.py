@@ -1,0 +1,67 @@
+"""Dynamical similarity analysis (Ostrow et al. 2023, arXiv:2306.10168).
+
+    d(X, Y) = min over orthogonal C of the angle between A_X and C A_Y C'
+
+A the operators of repsim.dynamics.fit_operator, as directions in matrix space (unit Frobenius norm).
+"""
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from repsim.activations import as_numpy
+from repsim.contract import metric
+from repsim.dynamics.operator import fit_operator
+from repsim.errors import RepsimError
+
+COMPARISONS = ("angular", "euclidean")
+
+
+def prepare(x: Any, *, delays: int, rank: int, interval: int = 1, ridge: float = 1e-8) -> Any:
+    """The fitted operator, (rank, rank)."""
+    return fit_operator(x, delays, rank, interval=interval, ridge=ridge).matrix
+
+
+def compare_all(operators: list[Any], *, comparison: str = "angular") -> Any:
+    """All distances at once: pairs and starting points of the search are one batch."""
+    rows, columns = np.triu_indices(len(operators))
+    xp = array_namespace(operators[0])
+    first, second = (xp.stack([operators[i] for i in side]) for side in (rows, columns))
+    matrix = np.zeros((len(operators),) * 2)
+    matrix[rows, columns] = matrix[columns, rows] = as_numpy(_solve(first, second, comparison))
+    return matrix
+
+
+def _solve(a: Any, b: Any, comparison: str) -> Any:
+    from repsim.dynamics.conjugacy import conjugacy
+
+    if comparison not in COMPARISONS:
+        raise RepsimError(
+            f"dsa: comparison is {comparison!r}; it is one of {', '.join(COMPARISONS)}."
+        )
+    solution = conjugacy(a, b)
+    return solution.angle if comparison == "angular" else solution.residual
+
+
+@metric(
+    view="trajectories",
+    range=(0, 3.141592653589793),
+    invariant_to={"isotropic_scaling", "permutation", "orthogonal"},
+    prepare=prepare,
+    parameters={"delays": 10, "rank": 20},
+    compare_all=compare_all,
+    arrays="any",
+    source="Ostrow et al. 2023, arXiv:2306.10168, section 3",
+)
+def dsa(a: Any, b: Any, *, comparison: str = "angular") -> Any:
+    """How far two fitted dynamics are from being one in rotated coordinates.
+
+    x, y        (trial, time, unit); any number of trials, steps and units, in any order of trials
+    delays      number of delayed copies, interval steps apart
+    rank        number of whitened principal coordinates of the delay embedding
+    ridge       penalty of the fit
+    comparison  "angular": radians in [0, pi]; "euclidean": ||A - C B C'|| for unit norms, in [0, 2]
+    raises      InputError for trials shorter than the window, or a rank above what the data carry
+    """
+    return _solve(a, b, comparison)

@@ -1,0 +1,75 @@
+"""All pairs of several sets: each set prepared once, pairs in one batch where the metric can."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from repsim.contract import Metric
+from repsim.errors import RepsimError
+from repsim.plugins import get_metric
+
+
+def compare(
+    sets: Mapping[str, Any] | Sequence[Any],
+    metric: Any = "linear_cka",
+    names: Sequence[str] | None = None,
+    *,
+    rng: np.random.Generator | int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.DataArray:
+    """Distances between all pairs of sets, with the metric's id and facts as attributes.
+
+    sets      two or more sets, (trial, time, unit) or (sample, unit): numpy, torch or DataArray
+    metric    a name, "dsa(delays=10)", "file.py:function", a Metric or a function
+    names     one a set; taken from a mapping's keys or DataArray names when left out
+    rng       for metrics that draw; a generator or a seed
+    progress  called with (pairs done, pairs in all)
+    returns   (x, y) matrix; smaller = closer, whatever the metric's own orientation
+    raises    InputError, MetricError
+    """
+    metric = get_metric(metric)
+    named = _named(sets, names)
+    matrix = distances(metric, named, np.random.default_rng(rng), progress)
+    labels = list(named)
+    attrs = {"metric": metric.id, "version": metric.version, "kind": "distance"}
+    return xr.DataArray(matrix, {"x": labels, "y": labels}, ("x", "y"), "distance", attrs)
+
+
+def distances(
+    metric: Metric,
+    sets: Mapping[str, Any],
+    rng: np.random.Generator,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """The matrix of distances between named sets; symmetric metrics are asked once a pair."""
+    prepared = metric.prepare_sets(sets, rng)
+    n_sets = len(sets)
+    if metric.compare_all is not None:
+        return metric.oriented(metric.compare_all_prepared(prepared))
+    matrix = np.empty((n_sets, n_sets))
+    pairs = [(i, j) for i in range(n_sets) for j in range(i if metric.symmetric else 0, n_sets)]
+    for done, (i, j) in enumerate(pairs, 1):
+        matrix[i, j] = metric.oriented(float(metric.compare_prepared(prepared, i, j, rng)))
+        if metric.symmetric:
+            matrix[j, i] = matrix[i, j]
+        if progress is not None:
+            progress(done, len(pairs))
+    return matrix
+
+
+def _named(sets: Mapping[str, Any] | Sequence[Any], names: Sequence[str] | None) -> dict[str, Any]:
+    if isinstance(sets, Mapping):
+        sets, names = list(sets.values()), names or [str(name) for name in sets]
+    if names is None:
+        names = [str(getattr(one, "name", None) or f"set {i}") for i, one in enumerate(sets)]
+    names = [str(name) for name in names]
+    if len(sets) < 2:
+        raise RepsimError(f"compare needs at least 2 sets; {len(sets)} given.")
+    if len(names) != len(sets):
+        raise RepsimError(f"{len(names)} names for {len(sets)} sets. Give one name a set.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RepsimError(f"Two sets are called {twice!r}. Give each its own name with names=.")
+    return dict(zip(names, sets, strict=True))

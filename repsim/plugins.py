@@ -1,0 +1,143 @@
+"""From a name, `name(parameter=value)`, `file.py:function` or an installed plug-in to the object.
+
+Three doors: pass a function, name a file, or install a package with one entry point (group repsim.metrics,
+repsim.suites or repsim.models) that points to a dict of names and objects. Nothing is imported until it is asked
+for by name.
+"""
+
+import ast
+import difflib
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from repsim.contract import Metric, as_metric
+from repsim.errors import RepsimError
+from repsim.metrics import METRICS as OWN_METRICS
+
+
+class Table(Mapping):
+    """Names -> objects, resolved when asked for; plug-ins included."""
+
+    def __init__(self, noun: str, own: Mapping[str, str] | None = None) -> None:
+        self.noun = noun
+        self.own = own or {}
+        self._names: dict[str, Any] | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        names = self._load()
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+            near += [known for known in names if name and name in known and known not in near]
+            raise RepsimError(
+                f"No {self.noun} called {name!r}. "
+                + (f"Nearest: {', '.join(near)}. " if near else "")
+                + f"All: repsim list {self.noun}s."
+            )
+        return _resolve(names[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._load())
+
+    def __len__(self) -> int:
+        return len(self._load())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._load()
+
+    def _load(self) -> dict[str, Any]:
+        if self._names is None:
+            names: dict[str, Any] = dict(self.own)
+            for entry in entry_points(group=f"repsim.{self.noun}s"):
+                for name, thing in dict(entry.load()).items():
+                    if name in names:
+                        raise RepsimError(
+                            f"Two {self.noun}s are called {name!r}; one comes from plug-in {entry.value!r}. Rename it."
+                        )
+                    names[name] = thing
+            self._names = names
+        return self._names
+
+
+METRICS = Table("metric", OWN_METRICS)
+SUITES = Table("suite")
+MODELS = Table("model")
+
+
+def get_metric(metric: Any, **parameters: Any) -> Metric:
+    """The metric of a name, "dsa(delays=10, rank=20)", "file.py:function", a Metric or a bare function.
+
+    raises  RepsimError for an unknown name (nearest names offered), parameter, file or function
+    """
+    if isinstance(metric, str):
+        spec, given = split_parameters(metric)
+        found = _from_file(spec) if ".py:" in spec else METRICS[spec]
+        parameters = {**given, **parameters}
+    else:
+        found = metric
+    found = as_metric(found)
+    return found.with_parameters(**parameters) if parameters else found
+
+
+def split_parameters(text: str) -> tuple[str, dict[str, Any]]:
+    """'dsa(delays=10)' -> ('dsa', {'delays': 10})."""
+    name, bracket, rest = text.strip().partition("(")
+    if not bracket:
+        return name, {}
+    try:
+        call = ast.parse(f"f({rest}", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
+            raise ValueError
+        return name.strip(), {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+    except (SyntaxError, ValueError):
+        raise RepsimError(
+            f"Cannot read {text!r}. Write a metric as name or name(parameter=value, ...)."
+        ) from None
+
+
+def _from_file(spec: str) -> Metric:
+    path_text, _, name = spec.rpartition(":")
+    path = Path(path_text)
+    if not path.is_file():
+        raise RepsimError(f"No file {path_text!r}. Write file.py:function.")
+    source = path.read_bytes()
+    code = hashlib.sha256(source).hexdigest()[:16]
+    module_name = f"repsim_user_{path.stem}_{code}"
+    module = sys.modules.get(module_name) or _execute(path, module_name)
+    if not hasattr(module, name):
+        public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise RepsimError(
+            f"No {name!r} in {path_text}. It has: {', '.join(public) or 'no functions'}."
+        )
+    return replace(as_metric(getattr(module, name)), code=code)
+
+
+def _execute(path: Path, module_name: str) -> Any:
+    import cloudpickle
+
+    folder = str(path.parent.resolve())
+    if folder not in sys.path:
+        sys.path.append(folder)
+    found = importlib.util.spec_from_file_location(module_name, path)
+    module = importlib.util.module_from_spec(found)
+    sys.modules[module_name] = module
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise RepsimError(f"{path} does not run: {type(error).__name__}: {error}.") from error
+    cloudpickle.register_pickle_by_value(module)
+    return module
+
+
+def _resolve(thing: Any) -> Any:
+    if not isinstance(thing, str):
+        return thing
+    module, _, name = thing.partition(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,195 @@
+"""A leaderboard in words, as plain text, markdown, a rich table and a web page."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from repsim.leaderboard import Leaderboard
+
+
+def headline(board: Leaderboard) -> str:
+    """What the board shows, in one to five sentences."""
+    table = board.table
+    first = list(table["metric"][table["rank"] == 1])
+    if not first:
+        sentences = ["No metric is ranked."]
+    elif not board.has_intervals:
+        sentences = [f"{_listed(first)} scored highest; one seed cannot say by how much."]
+    elif len(table) == 1:
+        sentences = [f"{first[0]} is the only metric here."]
+    elif len(first) == 1:
+        sentences = [f"{first[0]} ranks first of {len(table)}, alone."]
+    else:
+        sentences = [f"{_listed(first)} share rank 1: these seeds cannot tell them apart."]
+    at_chance = int((table["score_low"] <= 0).sum())
+    if at_chance:
+        verb = "is" if at_chance == 1 else "are"
+        sentences.append(f"{at_chance} of {len(table)} {verb} not shown to beat chance.")
+    if len(board.unranked):
+        verb = "stands" if len(board.unranked) == 1 else "stand"
+        sentences.append(f"{_listed(list(board.unranked['metric']))} {verb} below the line.")
+    if board.broken:
+        cases = f"{_listed(list(board.broken))} {'is' if len(board.broken) == 1 else 'are'} broken"
+        sentences.append(f"{cases}: a control misses the value it must have.")
+    elif (board.controls["verdict"] == "agrees").any():
+        sentences.append("The controls hold.")
+    return " ".join(sentences)
+
+
+def tables(board: Leaderboard) -> dict[str, pd.DataFrame]:
+    """The board as people read it: tables of rounded text by title, empty ones left out."""
+    ranked = board.table
+    cases = [case for case in board.cases.index if case in ranked]
+    shown = {
+        "rank": ranked["rank"].map(str),
+        "95% ranks": list(map(_span, ranked["rank_low"], ranked["rank_high"])),
+        "metric": ranked["metric"],
+        "score": ranked["score"].map(number),
+        "95% interval": list(map(interval, ranked["score_low"], ranked["score_high"])),
+        **{case: ranked[case].map(number) for case in cases},
+        "per pair": ranked["seconds_per_pair"].map(duration),
+    }
+    controls = board.controls.assign(
+        mean=board.controls["mean"].map(number),
+        expected=board.controls["expected"].map(number),
+    )
+    found = {
+        "Ranked": pd.DataFrame(shown),
+        "Below the line": board.unranked,
+        "Controls": controls,
+    }
+    return {title: table.map(str) for title, table in found.items() if len(table)}
+
+
+def title(board: Leaderboard) -> str:
+    """One line that says which board this is."""
+    return f"repsim leaderboard · {board.protocol} protocol · {board.size} size"
+
+
+def text(board: Leaderboard) -> str:
+    """The board in plain text."""
+    parts = [title(board), headline(board)]
+    parts += [f"{name}\n{table.to_string(index=False)}" for name, table in tables(board).items()]
+    parts.append("\n".join(_remarks(board)))
+    return "\n\n".join(parts)
+
+
+def notebook_html(board: Leaderboard) -> str:
+    """The board's tables as a fragment for notebooks."""
+    parts = [f"<p><b>{title(board)}</b><br>{escape(headline(board))}</p>"]
+    parts += [f"<h4>{name}</h4>{t.to_html(index=False)}" for name, t in tables(board).items()]
+    return "".join([*parts, *(f"<p>{escape(remark)}</p>" for remark in _remarks(board))])
+
+
+def print_rich(board: Leaderboard, console: Console | None = None) -> None:
+    """Prints the board to a rich console, names as they are."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console or Console()
+    console.print(Text(title(board), style="bold"), Text(headline(board)), sep="\n")
+    for name, texts in tables(board).items():
+        table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD)
+        for column in texts.columns:
+            table.add_column(Text(column), overflow="fold")
+        for line in texts.to_numpy():
+            table.add_row(*map(Text, line))
+        console.print(table)
+    for remark in _remarks(board):
+        console.print(Text(remark, style="dim"))
+
+
+def markdown(board: Leaderboard) -> str:
+    """The board as GitHub-flavoured markdown; every name stands in a code span."""
+    parts = [f"# {title(board)}", _literal(headline(board))]
+    for name, texts in tables(board).items():
+        for column in texts.columns.intersection(["metric", "control", "case", "reason"]):
+            texts[column] = texts[column].map(_code)
+        heads = map(_literal, texts.columns)
+        lines = [list(heads), ["---"] * texts.shape[1], *texts.to_numpy().tolist()]
+        parts.append(f"## {name}")
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    parts.append("\n".join(f"- {_literal(remark)}" for remark in _remarks(board)))
+    foot = [f"{name} {_code(value)}" for name, value in board.provenance.items()]
+    return "\n\n".join([*parts, " · ".join(foot)]) + "\n"
+
+
+def page(board: Leaderboard) -> str:
+    """One self-contained web page, all names escaped, figures inside."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from repsim import plotting
+
+    environment = Environment(
+        loader=PackageLoader("repsim", ""), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"number": number, "duration": duration}
+    lowest = min(-0.1, board.table["score_low"].min(), board.table["score"].min())
+    return environment.get_template("leaderboard.html.j2").render(
+        board=board,
+        title=title(board),
+        cases=[case for case in board.cases.index if case in board.table],
+        axes=sorted(set(board.cases["axis"][board.cases["seeds"] > 0])),
+        axis=lambda score: 100 * (min(score, 1.0) - lowest) / (1.02 - lowest),  # percent of a track
+        figures=plotting.page_figures(board),
+    )
+
+
+def number(value: float) -> str:
+    """Three decimals; a dash where there is no value."""
+    return "–" if pd.isna(value) else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Micro-, milli- or whole seconds; a dash where there is no value."""
+    if pd.isna(seconds):
+        return "–"
+    factor, unit = (1e6, "µs") if seconds < 1e-3 else (1e3, "ms") if seconds < 1 else (1, "s")
+    return f"{seconds * factor:.{1 if seconds * factor < 10 else 0}f} {unit}"
+
+
+def interval(low: float, high: float) -> str:
+    """Both ends, or a dash where there is no interval."""
+    return "–" if pd.isna(low) else f"{number(low)} to {number(high)}"
+
+
+def _span(low: int, high: int) -> str:
+    if pd.isna(low):
+        return "–"
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def _listed(names: list[str]) -> str:
+    """a, b and c; more than four are counted."""
+    if len(names) > 4:
+        names = [*names[:3], f"{len(names) - 3} others"]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _remarks(board: Leaderboard) -> list[str]:
+    """What stands under the tables: what is broken, the notes, and which board this is."""
+    broken = [f"{case} is broken: {why}" for case, why in board.broken.items()]
+    command = board.provenance["made by"]
+    return [*broken, *board.notes, f"Board {board.id} of {len(board.rows)} rows: {command}"]
+
+
+def _literal(sentence: str) -> str:
+    """Markdown that shows the sentence as it is."""
+    return re.sub(r"([\\`*\[\]<>&|~])", r"\\\1", sentence)
+
+
+def _code(name: str) -> str:
+    """A code span that shows the name as it is, in a table cell too."""
+    name = " ".join(name.split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", name)), default=0))
+    padding = " " if "`" in name else ""
+    return fence + padding + name.replace("|", "\\|") + padding + fence if name else ""

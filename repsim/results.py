@@ -1,0 +1,157 @@
+"""Scores as rows: one JSON object a line, appended and never changed.
+
+A row says what was scored, on what, with which seed, how it ended, and where. Failures are rows with a reason.
+Several processes may append to one folder at once: a line is written whole, under a lock. A line torn by a
+killed process is passed over when reading, and the next line starts afresh.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import warnings
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from repsim.errors import RepsimError
+
+SCHEMA = 1
+FILE = "scores.jsonl"
+IDENTITY = (
+    "schema", "case", "case_version", "protocol", "size", "metric", "parameters", "metric_version",
+    "code", "seed",
+)  # fmt: skip
+PACKAGES = ("numpy", "scipy", "torch", "xarray", "scikit-learn")
+
+
+def row_id(row: dict[str, Any]) -> str:
+    """Hash of what a row is about: two runs of the same thing have the same id."""
+    identity = json.dumps([row[name] for name in IDENTITY], sort_keys=True, default=str)
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+def append(folder: str | Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Add rows to the results folder; they are on the disk when this returns.
+
+    raises  RepsimError when the folder cannot be written
+    """
+    lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+    try:
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        with open(path / FILE, "ab+") as file:
+            _lock(file)
+            end = file.seek(0, os.SEEK_END)
+            if end and _last_byte(file) != b"\n":
+                lines = "\n" + lines
+            file.write(lines.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise RepsimError(
+            f"Cannot write results to {str(folder)!r}: {error.strerror}. Give another folder."
+        ) from error
+
+
+def read_rows(*paths: str | Path) -> list[dict[str, Any]]:
+    """All rows of results folders or .jsonl files, in order, the last one of each id winning, ok before failed.
+
+    raises  RepsimError for a path that is not there
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for path in map(Path, paths):
+        file = path / FILE if path.is_dir() else path
+        if not file.exists():
+            raise RepsimError(
+                f"No results at {str(path)!r}. Make some with repsim score or repsim board."
+            )
+        for row in _parse(file):
+            known = rows.get(row["row"])
+            if known is None or row["status"] == "ok" or known["status"] != "ok":
+                rows.pop(row["row"], None)
+                rows[row["row"]] = row
+    return list(rows.values())
+
+
+def finished(folder: str | Path | None) -> dict[str, dict[str, Any]]:
+    """Rows that need no second run, by id; failures are tried again."""
+    if folder is None or not (Path(folder) / FILE).exists():
+        return {}
+    return {row["row"]: row for row in read_rows(folder) if row["status"] != "failed"}
+
+
+@functools.cache
+def provenance() -> dict[str, Any]:
+    """Package versions, Python, platform and commit: the same for every row of a run."""
+    versions = {"repsim": _version("repsim-bench")}
+    versions |= {name: _version(name) for name in PACKAGES}
+    return {
+        "versions": versions,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "commit": _commit(),
+    }
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _parse(file: Path) -> list[dict[str, Any]]:
+    rows, torn = [], 0
+    for line in file.read_bytes().split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            rows.append(row | {"row": row.get("row") or row_id(row)})
+        except (ValueError, KeyError, AttributeError, TypeError):
+            torn += 1
+    if torn:
+        warnings.warn(
+            f"{file}: passed over {torn} unreadable line{'s' * (torn > 1)}; a run was killed while "
+            "writing, or the file was edited. Everything else was read.",
+            stacklevel=3,
+        )
+    return rows
+
+
+def _lock(file: Any) -> None:
+    """Wait for the others who write here; systems without fcntl rely on appending in one piece."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _last_byte(file: Any) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the checkout this code runs from; None for an installed copy."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", root, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,189 @@
+"""Metrics x cases x seeds -> rows. The sets of a case and seed are made once for all metrics.
+
+A user's metric may hang, crash or draw on anything, so evaluations can run in worker processes that the
+parent watches; the parent alone writes results, row by row, so that nothing finished is ever lost.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from repsim.contract import Metric
+from repsim.errors import InputError, MetricError, RepsimError
+from repsim.pairs import distances
+from repsim.plugins import SUITES, get_metric
+from repsim.results import SCHEMA, append, finished, now, provenance, row_id
+from repsim.testcase import TestCase, fingerprint_sets
+
+Row = dict[str, Any]
+
+
+def get_cases(suite: Any) -> list[TestCase]:
+    """The test cases of a suite's name, one case's name, a TestCase, or a list of these."""
+    if isinstance(suite, TestCase):
+        return [suite]
+    if not isinstance(suite, str):
+        return [case for one in suite for case in get_cases(one)]
+    name, slash, _ = suite.partition("/")
+    cases = SUITES[name]
+    if not slash:
+        return list(cases)
+    chosen = [case for case in cases if case.name == suite]
+    if not chosen:
+        raise RepsimError(f"No test case {suite!r}. It has: {', '.join(c.name for c in cases)}.")
+    return chosen
+
+
+def evaluate(
+    metrics: Iterable[Any],
+    suite: Any = "attractor",
+    *,
+    seeds: int | Sequence[int] = 8,
+    protocol: str = "controlled",
+    quick: bool = False,
+    results: str | Path | None = None,
+    workers: int = 0,
+    timeout: float | None = None,
+    shard: tuple[int, int] = (0, 1),
+    on_row: Callable[[Row, int, int], None] | None = None,
+) -> list[Row]:
+    """Score metrics on test cases; rows already finished in the results folder are not run again.
+
+    metrics   names, functions or Metrics
+    seeds     how many, or which
+    workers   processes; 0 runs here, where a metric that never returns cannot be stopped
+    timeout   seconds for one metric on one case and seed; needs workers, and takes one when there are none
+    shard     (i, n): only every n-th (case, seed), starting from the i-th
+    on_row    called with (row, rows done, rows in all) as results come in
+    returns   the rows of this run, old and new
+    """
+    seeds = range(seeds) if isinstance(seeds, int) else seeds
+    if not len(seeds):
+        raise RepsimError("No seeds to run. Give at least 1.")
+    metrics = [get_metric(metric) for metric in metrics]
+    cells = [(case, seed) for case in get_cases(suite) for seed in seeds][shard[0] :: shard[1]]
+    done = finished(results)
+    rows: list[Row] = []
+    pending: list[tuple[TestCase, int, list[Metric]]] = []
+    for case, seed in cells:
+        heads = [head(metric, case, seed, protocol, quick) for metric in metrics]
+        rows += [done[one["row"]] for one in heads if one["row"] in done]
+        open_ones = [m for m, one in zip(metrics, heads, strict=True) if one["row"] not in done]
+        if open_ones:
+            pending.append((case, seed, open_ones))
+    n_rows = len(rows) + sum(len(open_ones) for *_, open_ones in pending)
+    for row in _results_of(pending, protocol, quick, workers, timeout):
+        rows.append(row)
+        if results is not None:
+            append(results, [row])
+        if on_row is not None:
+            on_row(row, len(rows), n_rows)
+    return rows
+
+
+def head(metric: Metric, case: TestCase, seed: int, protocol: str, quick: bool) -> Row:
+    """What a row is about, before it is run."""
+    row = {
+        "schema": SCHEMA,
+        "suite": case.suite,
+        "case": case.name,
+        "case_version": case.version,
+        "protocol": protocol,
+        "size": "quick" if quick else "full",
+        "axis": case.axis,
+        "metric": metric.name,
+        "id": metric.id,
+        "parameters": dict(sorted(metric.parameters.items())),
+        "metric_version": metric.version,
+        "code": metric.code,
+        "control": metric.control,
+        "kind": metric.kind,
+        "seed": int(seed),
+    }
+    return {"row": row_id(row)} | row
+
+
+class Cell:
+    """The sets of one case and seed, made once and scored by one metric after another."""
+
+    def __init__(self, case: TestCase, seed: int, protocol: str, quick: bool) -> None:
+        self.case, self.seed, self.protocol, self.quick = case, seed, protocol, quick
+        self.sets, self.truth = case.make(seed, protocol, quick)
+        self.inputs = fingerprint_sets(self.sets)
+
+    def score(self, metric: Metric) -> Row:
+        """One row: the judgement, or the reason why there is none."""
+        row = head(metric, self.case, self.seed, self.protocol, self.quick)
+        started = time.perf_counter()
+        value, matrix, status, reason = None, None, "ok", None
+        try:
+            matrix = self._distances(metric)
+            value = self.case.judge(matrix, self.truth)
+        except InputError as error:
+            status, reason = "not_applicable", str(error)
+        except RepsimError as error:
+            status, reason = "failed", str(error)
+        seconds = time.perf_counter() - started
+        return complete(row, self.case, status, value, reason, seconds) | {
+            "inputs": self.inputs,
+            "names": list(self.sets),
+            "labels": [str(label) for label in self.truth.get("label", self.truth.index)],
+            "distances": None if matrix is None else matrix.tolist(),
+            "seconds_per_pair": seconds / (len(self.sets) * (len(self.sets) - 1) / 2),
+        }
+
+    def _distances(self, metric: Metric) -> np.ndarray:
+        if metric.view == "truth":
+            return self.case.rule.ideal(self.truth)
+        return distances(metric, self.sets, self.case.rng(self.seed, metric.id))
+
+
+def complete(
+    row: Row, case: TestCase, status: str, value: float | None, reason: str | None, seconds: float
+) -> Row:
+    """A row with how it ended."""
+    return row | {
+        "status": status,
+        "value": value,
+        "chance": case.rule.chance,
+        "ceiling": case.rule.ceiling,
+        "expected": case.controls.get(row["metric"]) if row["control"] else None,
+        "reason": reason,
+        "seconds": round(seconds, 6),
+        "seconds_per_pair": None,
+        "inputs": None,
+        "names": [],
+        "labels": [],
+        "distances": None,
+        **provenance(),
+        "date": now(),
+    }
+
+
+def _results_of(
+    pending: list[tuple[TestCase, int, list[Metric]]],
+    protocol: str,
+    quick: bool,
+    workers: int,
+    timeout: float | None,
+) -> Iterator[Row]:
+    if workers or timeout is not None:
+        from repsim.workers import scores_from_workers
+
+        yield from scores_from_workers(pending, protocol, quick, max(workers, 1), timeout)
+        return
+    for case, seed, metrics in pending:
+        cell = Cell(case, seed, protocol, quick)
+        for metric in metrics:
+            yield cell.score(metric)
+
+
+def failed(
+    metric: Metric, case: TestCase, seed: int, protocol: str, quick: bool, error: MetricError
+) -> Row:
+    """The row of an evaluation that was ended from outside."""
+    row = head(metric, case, seed, protocol, quick)
+    return complete(row, case, "failed", None, str(error), 0.0)
