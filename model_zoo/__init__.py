@@ -1,3 +1,3 @@
-"""Models that generate activations, one paper a file. MODELS is the table: a name, and where it lives."""
+"""Models that generate activations, one paper a file. MODELS: a name, and where it lives."""
 
 MODELS: dict[str, str] = {}

@@ -1,4 +1,5 @@
-"""repsim: which representational similarity metric can be trusted, and what it says about your models.
+"""repsim: which representational similarity metric can be trusted, and what it says about your
+models.
 
 Names come when they are asked for, so that importing repsim costs next to nothing.
 """

@@ -1,7 +1,7 @@
 """Activations: what a network did, as an xarray.DataArray with dims (trial, time, unit).
 
-Static data have one time step. Trial labels, seconds and unit names are coordinates; everything else that
-is known (model, task, seed, behaviour) is an attribute that survives netCDF.
+Static data have one time step. Trial labels, seconds and unit names are coordinates; everything
+else that is known (model, task, seed, behaviour) is an attribute that survives netCDF.
 """
 
 import hashlib
@@ -28,13 +28,13 @@ def as_activations(
 ) -> xr.DataArray:
     """Build activations from an array and check them.
 
-    array     numpy, torch, nested lists or DataArray; (trial, time, unit), or (sample, unit) for static data.
-              A DataArray may have its dims in any order
+    array     numpy, torch, nested lists or DataArray; (trial, time, unit), or (sample, unit) for
+              static data. A DataArray may have its dims in any order
     dt        seconds between time steps; becomes the time coordinate
     trials    one label a trial (stimulus, condition)
     units     one name a unit
     attrs     JSON-safe facts: model, layer, task, seed, behaviour
-    raises    InputError for NaN, inf, an empty axis, 1-D or 4-D arrays, complex or non-numeric values, and
+    raises    InputError for NaN, inf, an empty axis, 1-D or 4-D arrays, values not real, and
               labels that do not fit
     """
     if isinstance(array, xr.DataArray):
@@ -54,7 +54,8 @@ def as_activations(
             continue
         if len(labels) != result.sizes[dim]:
             raise InputError(
-                f"{len(labels)} {dim} labels for {result.sizes[dim]} {dim}s. Give one label a {dim}."
+                f"{len(labels)} {dim} labels for {result.sizes[dim]} {dim}s. "
+                f"Give one label a {dim}."
             )
         result = result.assign_coords({dim: labels})
     return result.assign_attrs({name: _json_safe(name, value) for name, value in attrs.items()})
@@ -69,7 +70,7 @@ def fingerprint(activations: xr.DataArray) -> str:
 
 
 def as_numpy(array: Any) -> np.ndarray:
-    """A numpy array of float32 or float64 with the values of array; never a view that is then written to."""
+    """A numpy array of float32 or float64 with the values of array."""
     if hasattr(array, "detach"):
         array = array.detach().cpu()
         if str(array.dtype) == "torch.bfloat16":
@@ -78,7 +79,8 @@ def as_numpy(array: Any) -> np.ndarray:
         values = np.asarray(array)
     except ValueError as error:
         raise InputError(
-            f"These values do not form an array ({error}). Give every trial the same length, or one set each."
+            f"These values do not form an array ({error}). "
+            "Give every trial the same length, or one set each."
         ) from None
     if values.dtype.kind not in "fiu":
         raise InputError(f"Activations must be real numbers; these have dtype {values.dtype}.")
@@ -100,7 +102,7 @@ def check_values(values: Any, name: str) -> None:
     n_bad = math.prod(shape) - int(_count_finite(values))
     if n_bad:
         raise InputError(
-            f"{name} has {n_bad} values that are NaN or inf, of {math.prod(shape)}. "
+            f"{name}: {n_bad} of {math.prod(shape)} entries are NaN or inf. "
             "Drop or impute those trials or units first."
         )
 
@@ -149,5 +151,6 @@ def _json_safe(name: str, value: Any) -> Any:
         return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"Attribute {name!r} cannot be saved ({error}). Use strings, numbers, lists or dicts of them."
+            f"Attribute {name!r} cannot be saved ({error}). "
+            "Use strings, numbers, lists or dicts of them."
         ) from None

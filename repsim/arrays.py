@@ -1,4 +1,4 @@
-"""Bare arrays for metrics: what a set looks like in each view, in one array library and precision."""
+"""Bare arrays for metrics: sets in the shape of a view, in one array library and precision."""
 
 import functools
 import hashlib
@@ -46,18 +46,21 @@ class Sets:
         first = self.read[0]
         if len(first.array) < 2:
             raise InputError(
-                f"{metric} compares samples; {first.name!r} has {len(first.array)}. Give at least 2."
+                f"{metric} compares samples; {first.name!r} has {len(first.array)}. "
+                "Give at least 2."
             )
         for other in self.read[1:]:
             if len(first.array) != len(other.array):
                 raise InputError(
-                    f"{metric} compares the same samples in both sets; {first.name!r} has {len(first.array)} "
-                    f"and {other.name!r} has {len(other.array)}. Select common trials first."
+                    f"{metric} compares the same samples in both sets; "
+                    f"{first.name!r} has {len(first.array)} and {other.name!r} has "
+                    f"{len(other.array)}. Select common trials first."
                 )
             if len(first.grid) == len(other.grid) == 2 and first.grid != other.grid:
                 raise InputError(
-                    f"{metric} compares the same samples in both sets; {first.name!r} has {first.grid[0]} trials "
-                    f"x {first.grid[1]} steps and {other.name!r} has {other.grid[0]} x {other.grid[1]}. "
+                    f"{metric} compares the same samples in both sets; "
+                    f"{first.name!r} has {first.grid[0]} trials x {first.grid[1]} steps and "
+                    f"{other.name!r} has {other.grid[0]} x {other.grid[1]}. "
                     "Check the order of the axes."
                 )
             if first.trials is not None and other.trials is not None:
@@ -77,8 +80,9 @@ def read_set(name: str, value: Any, view: str, metric: str) -> ReadSet:
     if view == "trajectories":
         if value.ndim == 2 or value.shape[1] == 1:
             raise InputError(
-                f"{metric} needs trajectories, and {name!r} has one time step (shape {tuple(value.shape)}). "
-                "Use a metric of samples, or give (trial, time, unit); one trial is (1, time, unit)."
+                f"{metric} needs trajectories, and {name!r} has one time step "
+                f"(shape {tuple(value.shape)}). Use a metric of samples, or give "
+                "(trial, time, unit); one trial is (1, time, unit)."
             )
         return ReadSet(name, value, tuple(value.shape[:2]), trials)
     grid = tuple(value.shape[:-1])
@@ -117,7 +121,7 @@ def held_fixed(array: Any) -> Any:
 
 @contextmanager
 def guard_inputs(arrays: Sequence[Any], metric: str) -> Iterator[None]:
-    """Tell when a metric writes to a tensor it was given; numpy inputs are read-only views anyway."""
+    """Tell when a metric writes to a tensor it was given; numpy inputs are read-only anyway."""
     tensors = [(a, a._version) for a in arrays if _is_torch(a) and not a.is_inference()]
     yield
     if any(tensor._version != version for tensor, version in tensors):
@@ -129,8 +133,9 @@ def _check_labels(first: ReadSet, other: ReadSet, metric: str) -> None:
         return
     position = int(np.argmax(first.trials != other.trials))
     raise InputError(
-        f"{metric} compares the same samples in both sets; trial {position} is {first.trials[position]!r} in "
-        f"{first.name!r} and {other.trials[position]!r} in {other.name!r}. Bring the trials into one order first."
+        f"{metric} compares the same samples in both sets; trial {position} is "
+        f"{first.trials[position]!r} in {first.name!r} and {other.trials[position]!r} in "
+        f"{other.name!r}. Bring the trials into one order first."
     )
 
 

@@ -1,7 +1,7 @@
 """What a metric is: a function of two sets of activations and the facts declared about it.
 
-The function sees bare arrays: no labels, names or coordinates. Validation happens here, before it is called,
-so that its body is mathematics; what depends on one set alone goes into `prepare`.
+The function sees bare arrays: no labels, names or coordinates. Validation happens here, before it
+is called, so that its body is mathematics; what depends on one set alone goes into `prepare`.
 """
 
 import dataclasses
@@ -36,12 +36,13 @@ class Metric:
 
     kind          "distance" (smaller = closer) or "similarity" (larger = closer)
     best          the value for two equal sets; range the interval that holds every value
-    view          what the function is given: "samples", two (sample, unit) arrays with the same samples in the
-                  same order; "trajectories", two (trial, time, unit) arrays; "truth", the known distances
-                  of a test case (controls only)
-    invariant_to  transformations of the units that leave the value alone: names of TRANSFORMATIONS, done to
-                  either set or both; "translation:y" restricts the promise to one side, "translation:both" to
-                  the same transformation done to both. None: nothing is declared (a bare function)
+    view          what the function is given: "samples", two (sample, unit) arrays with the same
+                  samples in the same order; "trajectories", two (trial, time, unit) arrays;
+                  "truth", the known distances of a test case (controls only)
+    invariant_to  transformations of the units that leave the value alone: names of TRANSFORMATIONS,
+                  done to either set or both; "translation:y" restricts the promise to one side,
+                  "translation:both" to the same transformation done to both. None: nothing is
+                  declared (a bare function)
     compare_all   prepared sets -> matrix of values in one go, where batching pays
     arrays        "any": numpy or torch, gradients flow; "numpy": torch input is converted
     control       a yardstick with a known answer, not a contestant
@@ -71,7 +72,7 @@ class Metric:
 
         x, y      (trial, time, unit) or (sample, unit): numpy, torch or DataArray
         rng       for metrics that draw; seeded from the inputs when left out
-        raises    InputError for data this metric cannot use, MetricError when the function misbehaves
+        raises    InputError for data this metric cannot use, MetricError for a misbehaving function
         """
         sets = self.prepare_sets({"x": x, "y": y}, rng)
         return self.compare_prepared(sets, 0, 1, rng)
@@ -205,13 +206,13 @@ def metric(
 ) -> Any:
     """Declare a metric: `@repsim.metric(kind="similarity", invariant_to={"orthogonal"})`.
 
-    Takes the fields of Metric. A plain function is a metric too, with nothing declared; declaring lets
-    `repsim check` hold it to its promises. kind="similarity" has best 1 unless told otherwise.
+    Takes the fields of Metric. A plain function is a metric too, with nothing declared; declaring
+    lets `repsim check` hold it to its promises. kind="similarity" has best 1 unless told otherwise.
     """
     if function is None:
         return functools.partial(
-            metric, kind=kind, best=best, range=range, symmetric=symmetric, invariant_to=invariant_to,
-            view=view, name=name, **facts,
+            metric, kind=kind, best=best, range=range, symmetric=symmetric,
+            invariant_to=invariant_to, view=view, name=name, **facts,
         )  # fmt: skip
     if isinstance(invariant_to, str):
         invariant_to = (invariant_to,)
@@ -285,7 +286,7 @@ def _is_required(default: Any) -> bool:
 
 
 def _code_hash(function: Callable) -> str:
-    """Tells two versions of a function apart, so that results of an edited metric are never reused."""
+    """Tells two versions of a function apart: results of an edited metric are never reused."""
     digest = hashlib.sha256()
     code = getattr(function, "__code__", None)
     pending = [code] if code is not None else []

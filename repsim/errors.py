@@ -1,8 +1,8 @@
-"""What can go wrong in words a user can act on: what is wrong, with the numbers; then the way out."""
+"""What can go wrong, in words a user can act on: what is wrong, with numbers, and the way out."""
 
 
 class RepsimError(ValueError):
-    """Anything a user can put right: bad data, an unknown name, results that do not fit together."""
+    """What a user can put right: bad data, an unknown name, results that do not fit together."""
 
 
 class InputError(RepsimError):

@@ -26,7 +26,7 @@ def load(path: str | Path, key: str | None = None) -> xr.DataArray:
 
     path    .npy .npz .nc .zarr .pt .safetensors, holding (trial, time, unit) or (sample, unit)
     key     which array, in a file that holds several
-    raises  InputError for a missing or unreadable file, pickled content, an unknown kind of file, a missing
+    raises  InputError for a missing or unreadable file, pickled content, an unknown kind, a missing
             or ambiguous key, and for all that as_activations refuses
     """
     path = Path(path)
@@ -54,7 +54,7 @@ def load(path: str | Path, key: str | None = None) -> xr.DataArray:
 
 
 def save(activations: Any, path: str | Path) -> Path:
-    """Write activations to a file whose suffix says the kind; the old file stays until the new one is whole."""
+    """Write activations, by suffix; an old file stays until the new one is whole."""
     path = Path(path)
     writer = _kind(path, WRITERS)
     activations = as_activations(activations)
@@ -75,7 +75,8 @@ def save(activations: Any, path: str | Path) -> Path:
 def _kind(path: Path, table: dict[str, Callable]) -> Callable:
     if path.suffix.lower() not in table:
         raise InputError(
-            f"Unknown kind of file {path.suffix or path.name!r} in {str(path)!r}. Use one of {', '.join(table)}."
+            f"Unknown kind of file {path.suffix or path.name!r} in {str(path)!r}. "
+            f"Use one of {', '.join(table)}."
         )
     return table[path.suffix.lower()]
 
@@ -90,7 +91,8 @@ def _choose(content: Any, key: str | None, path: Path) -> Any:
         key = names[0]
     if key is None:
         raise InputError(
-            f"{path.name} holds {len(names)} arrays: {', '.join(names[:12])}. Say which with key=."
+            f"{path.name} holds {len(names)} arrays: {', '.join(names[:12])}. "
+            f"Say which: key={names[0]!r} in Python, {path.name}:{names[0]} on the command line."
         )
     if key not in names:
         raise InputError(
@@ -163,7 +165,7 @@ def _write_safetensors(activations: xr.DataArray, path: Path) -> None:
 
 
 def _encode(activations: xr.DataArray) -> xr.Dataset:
-    """netCDF knows strings and numbers; other attributes travel as JSON, listed under one name."""
+    """NetCDF knows strings and numbers; other attributes travel as JSON, listed under one name."""
     plain = {k: v for k, v in activations.attrs.items() if type(v) in (str, int, float)}
     other = {k: v for k, v in activations.attrs.items() if k not in plain}
     if other:

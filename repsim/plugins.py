@@ -1,8 +1,8 @@
 """From a name, `name(parameter=value)`, `file.py:function` or an installed plug-in to the object.
 
-Three doors: pass a function, name a file, or install a package with one entry point (group repsim.metrics,
-repsim.suites or repsim.models) that points to a dict of names and objects. Nothing is imported until it is asked
-for by name.
+Three doors: pass a function, name a file, or install a package with one entry point (group
+repsim.metrics, repsim.suites or repsim.models) that points to a dict of names and objects. Nothing
+is imported until it is asked for by name.
 """
 
 import ast
@@ -58,7 +58,8 @@ class Table(Mapping):
                 for name, thing in dict(entry.load()).items():
                     if name in names:
                         raise RepsimError(
-                            f"Two {self.noun}s are called {name!r}; one comes from plug-in {entry.value!r}. Rename it."
+                            f"Two {self.noun}s are called {name!r}; one comes from plug-in "
+                            f"{entry.value!r}. Rename it."
                         )
                     names[name] = thing
             self._names = names
@@ -71,7 +72,8 @@ MODELS = Table("model")
 
 
 def get_metric(metric: Any, **parameters: Any) -> Metric:
-    """The metric of a name, "dsa(delays=10, rank=20)", "file.py:function", a Metric or a bare function.
+    """The metric of a name, "dsa(delays=10, rank=20)", "file.py:function", a Metric or a bare
+    function.
 
     raises  RepsimError for an unknown name (nearest names offered), parameter, file or function
     """

@@ -1,8 +1,8 @@
 """Scores as rows: one JSON object a line, appended and never changed.
 
-A row says what was scored, on what, with which seed, how it ended, and where. Failures are rows with a reason.
-Several processes may append to one folder at once: a line is written whole, under a lock. A line torn by a
-killed process is passed over when reading, and the next line starts afresh.
+A row says what was scored, on what, with which seed, how it ended, and where. Failures are rows
+with a reason. Several processes may append to one folder at once: a line is written whole, under a
+lock. A line torn by a killed process is passed over when reading, and the next line starts afresh.
 """
 
 import functools
@@ -59,7 +59,8 @@ def append(folder: str | Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_rows(*paths: str | Path) -> list[dict[str, Any]]:
-    """All rows of results folders or .jsonl files, in order, the last one of each id winning, ok before failed.
+    """All rows of results folders or .jsonl files, in order, the last one of each id winning, ok
+    before failed.
 
     raises  RepsimError for a path that is not there
     """

@@ -1,4 +1,5 @@
-"""How a test case judges distances: each rule with its chance level, its ceiling and the ideal answer.
+"""How a test case judges distances: each rule with its chance level, its ceiling and the ideal
+answer.
 
 A rule sees the matrix of distances and the truth, one row a set; never the metric.
 """

@@ -1,7 +1,8 @@
 """Metrics x cases x seeds -> rows. The sets of a case and seed are made once for all metrics.
 
-A user's metric may hang, crash or draw on anything, so evaluations can run in worker processes that the
-parent watches; the parent alone writes results, row by row, so that nothing finished is ever lost.
+A user's metric may hang, crash or draw on anything, so evaluations can run in worker processes that
+the parent watches; the parent alone writes results, row by row, so that nothing finished is ever
+lost.
 """
 
 import time
@@ -55,7 +56,8 @@ def evaluate(
     metrics   names, functions or Metrics
     seeds     how many, or which
     workers   processes; 0 runs here, where a metric that never returns cannot be stopped
-    timeout   seconds for one metric on one case and seed; needs workers, and takes one when there are none
+    timeout   seconds for one metric on one case and seed; needs workers, and takes one when there
+              are none
     shard     (i, n): only every n-th (case, seed), starting from the i-th
     on_row    called with (row, rows done, rows in all) as results come in
     returns   the rows of this run, old and new
@@ -110,13 +112,13 @@ class Cell:
     """The sets of one case and seed, made once and scored by one metric after another."""
 
     def __init__(self, case: TestCase, seed: int, protocol: str, quick: bool) -> None:
-        self.case, self.seed, self.protocol, self.quick = case, seed, protocol, quick
+        self.case, self.setting = case, (seed, protocol, quick)
         self.sets, self.truth = case.make(seed, protocol, quick)
         self.inputs = fingerprint_sets(self.sets)
 
     def score(self, metric: Metric) -> Row:
         """One row: the judgement, or the reason why there is none."""
-        row = head(metric, self.case, self.seed, self.protocol, self.quick)
+        row = head(metric, self.case, *self.setting)
         started = time.perf_counter()
         value, matrix, status, reason = None, None, "ok", None
         try:
@@ -138,7 +140,22 @@ class Cell:
     def _distances(self, metric: Metric) -> np.ndarray:
         if metric.view == "truth":
             return self.case.rule.ideal(self.truth)
-        return distances(metric, self.sets, self.case.rng(self.seed, metric.id))
+        return distances(metric, self.sets, self.case.rng(self.setting[0], metric.id))
+
+
+_cells: list[Cell] = []
+
+
+def make_cell(case: TestCase, seed: int, protocol: str, quick: bool) -> None:
+    """In a worker: make the sets of a case and seed, unless they are the last ones made."""
+    wanted = (case.name, seed, protocol, quick)
+    if not _cells or wanted != (_cells[0].case.name, *_cells[0].setting):
+        _cells[:] = [Cell(case, seed, protocol, quick)]
+
+
+def score_in_cell(metric: Metric) -> Row:
+    """In a worker: the row of a metric on the sets made last."""
+    return _cells[0].score(metric)
 
 
 def complete(

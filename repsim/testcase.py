@@ -1,4 +1,4 @@
-"""A test case: makes activations whose relations are known, and judges the distances between them."""
+"""A test case: makes activations whose relations are known, and judges their distances."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -20,7 +20,8 @@ Generated = tuple[dict[str, xr.DataArray], pd.DataFrame]
 class TestCase:
     """One question about metrics, with an answer known by construction.
 
-    generate    (rng, protocol, quick) -> sets by name, and the truth: one row a set, in the same order
+    generate    (rng, protocol, quick) -> sets by name, and the truth: one row a set, in the same
+                order
     rule        how distances are judged
     axis        what the score is about: dynamics, noise robustness, compositionality, learning, ...
     version     goes up whenever scores change, and only then
@@ -62,7 +63,7 @@ class TestCase:
         return sets, truth
 
     def rng(self, seed: int, *purpose: str) -> np.random.Generator:
-        """A generator that depends on the case, the seed and the purpose, not on the order of runs."""
+        """A generator that depends on case, seed and purpose, not on the order of runs."""
         words = "/".join((self.name, *purpose))
         return np.random.default_rng(
             [seed, int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")]

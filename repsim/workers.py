@@ -1,8 +1,8 @@
 """Evaluations in processes of their own, which the parent can end when a metric never returns.
 
-A worker is `python -m repsim.workers`: it reads pickled tasks from its input and writes pickled rows to its
-output. Nothing of the caller's main module is imported, so that scripts need no main guard, and each worker
-does its linear algebra in one thread.
+A worker is `python -m repsim.workers`: it reads pickled calls from its input and writes pickled
+answers to its output. Nothing of the caller's main module is imported, so that scripts need no main
+guard, and each worker does its linear algebra in one thread.
 """
 
 import os
@@ -13,12 +13,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from repsim.errors import MetricError
 
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class Worker:
@@ -27,42 +27,20 @@ class Worker:
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
 
-    def score(self, cell: tuple, metric: Any, timeout: float | None) -> dict[str, Any]:
-        """The row of a metric on a (case, seed, protocol, quick); only the metric's own time counts.
+    def call(self, function: Callable, *arguments: Any, timeout: float | None = None) -> Any:
+        """function(*arguments) as computed by the child.
 
-        raises  MetricError when the process dies or the time runs out
+        raises  MetricError when the child dies or the time runs out; else what the function raised
         """
-        if self.process is None:
-            self._start()
-        self._ask(cell, None)
-        return self._ask(metric, timeout)
-
-    def stop(self) -> None:
-        """End the process, whatever it is doing."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdin.close()
-            self.process.stdout.close()
-            self.process = None
-
-    def _start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "repsim.workers"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | ONE_THREAD | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            start_new_session=True,
-        )
-
-    def _ask(self, task: Any, timeout: float | None) -> Any:
         import cloudpickle
 
+        if self.process is None:
+            self._start()
         process = self.process
         watch = threading.Timer(timeout or 0, process.kill)
         started = time.monotonic()
         try:
-            _send(process.stdin, cloudpickle.dumps(task))
+            _send(process.stdin, cloudpickle.dumps((function, arguments)))
             if timeout is not None:
                 watch.start()
             answer = pickle.loads(_receive(process.stdout))
@@ -81,6 +59,24 @@ class Worker:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdin.close()
+            self.process.stdout.close()
+            self.process = None
+
+    def _start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "repsim.workers"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | ONE_THREAD | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,
+        )
 
 
 def scores_from_workers(
@@ -120,14 +116,15 @@ def scores_from_workers(
 def _serve(
     worker: Worker, tasks: Any, answers: Any, protocol: str, quick: bool, timeout: float | None
 ) -> None:
-    from repsim.run import failed
+    from repsim.run import failed, make_cell, score_in_cell
 
     try:
         while True:
             case, seed, metrics = tasks.get(block=False)
             for metric in metrics:
                 try:
-                    row = worker.score((case, seed, protocol, quick), metric, timeout)
+                    worker.call(make_cell, case, seed, protocol, quick)
+                    row = worker.call(score_in_cell, metric, timeout=timeout)
                 except MetricError as error:
                     row = failed(metric, case, seed, protocol, quick, error)
                 answers.put(row)
@@ -166,25 +163,20 @@ def _die_with_parent() -> None:
 
 
 def _answer_tasks() -> None:
-    """Take cells and metrics in turn; what a metric prints goes to the error stream."""
+    """Take calls one after another; what a metric prints goes to the error stream."""
     _die_with_parent()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    from repsim.contract import Metric
-    from repsim.run import Cell
+    import repsim.run  # noqa: F401  (loaded before the first timed call)
 
-    made, cell = None, None
     while True:
         try:
-            task = pickle.loads(_receive(sys.stdin.buffer))
+            message = _receive(sys.stdin.buffer)
         except EOFError:
             return
-        answer: Any = None
         try:
-            if isinstance(task, Metric):
-                answer = cell.score(task)
-            elif made != (key := (task[0].name, *task[1:])):
-                cell, made = Cell(*task), key
+            function, arguments = pickle.loads(message)
+            answer = function(*arguments)
         except Exception as error:
             answer = error
         _send(answers, pickle.dumps(answer))

@@ -7,7 +7,7 @@ __all__ = ["Operator", "conjugacy", "delay_embed", "fit_operator", "spectral_dis
 
 
 def __getattr__(name: str) -> object:
-    """conjugacy needs torch, which comes when it is asked for."""
+    """Conjugacy needs torch, which comes when it is asked for."""
     if name == "conjugacy":
         from importlib import import_module
 

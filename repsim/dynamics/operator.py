@@ -1,8 +1,10 @@
-"""The linear operator that carries delay coordinates one step on: Hankel dynamic mode decomposition.
+"""The linear operator that carries delay coordinates one step on: Hankel dynamic mode
+decomposition.
 
 H = [x_t, x_{t-tau}, ..., x_{t-(q-1)tau}]      q delays, interval tau, windows within a trial only
-H = V S W'                                     V: whitened principal coordinates, the first `rank` are kept
-A = argmin ||V_+ - V_- A'||^2 + ridge ||A||^2  over pairs of neighbouring windows of one trial
+H = V S W'                                     V: whitened principal coordinates, the first `rank`
+are kept A = argmin ||V_+ - V_- A'||^2 + ridge ||A||^2  over pairs of neighbouring windows of one
+trial
 """
 
 from dataclasses import dataclass
@@ -30,7 +32,8 @@ class Operator:
 
 
 def delay_embed(trajectories: Any, delays: int, interval: int = 1) -> Any:
-    """(trial, time, unit) -> (trial, time - (delays - 1) interval, delays * unit), the newest first.
+    """(trial, time, unit) -> (trial, time - (delays - 1) interval, delays * unit), the newest
+    first.
 
     raises  InputError when a trial is too short for the window
     """
@@ -41,8 +44,8 @@ def delay_embed(trajectories: Any, delays: int, interval: int = 1) -> Any:
     reach = (delays - 1) * interval
     if n_steps - reach < 2:
         raise InputError(
-            f"{delays} delays at interval {interval} need at least {reach + 2} time steps; the trials have "
-            f"{n_steps}. Use delays <= {max((n_steps - 2) // interval + 1, 1)} or longer trials."
+            f"{delays} delays at interval {interval} need at least {reach + 2} time steps; "
+            f"the trials have {n_steps}. Use delays <= {max((n_steps - 2) // interval + 1, 1)} or longer trials."
         )
     xp = array_namespace(trajectories)
     lagged = [
@@ -60,9 +63,10 @@ def fit_operator(
     delays        number of delayed copies; interval the steps between them
     rank          number of principal coordinates kept
     ridge         penalty on the operator, relative to whitened coordinates of unit norm
-    raises        InputError for trials shorter than the window, a rank above what the data carry, or too few
-                  transitions to determine the operator
-    source        Ostrow et al. 2023, arXiv:2306.10168, section 3; Arbabi and Mezic 2017, arXiv:1611.06664
+    raises        InputError for trials shorter than the window, a rank above what the data carry,
+                  or too few transitions to determine the operator
+    source        Ostrow et al. 2023, arXiv:2306.10168, section 3; Arbabi and Mezic 2017,
+                  arXiv:1611.06664
     """
     xp = array_namespace(trajectories)
     embedded = delay_embed(xp.astype(trajectories, xp.float64), delays, interval)
@@ -86,7 +90,7 @@ def _whitened(rows: Any, rank: int) -> tuple[Any, Any, Any]:
             "all values are zero, so there are no dynamics to fit. Check how the set was recorded."
         )
     values, right = _principal(rows / scale, rank)
-    carried = int(xp.sum(values > 1e-13 * max(rows.shape) * values[0]))
+    carried = int(xp.sum(values > 2.3e-16 * max(rows.shape) * values[0]))
     if rank > carried:
         raise InputError(
             f"rank {rank} is above what the data carry: {carried} of {rows.shape[1]} delay "

@@ -1,6 +1,7 @@
 """Distance between the eigenvalues of two operators.
 
-    W_p(l, m) = ( min over transport plans T of sum_ij T_ij |l_i - m_j|^p )^(1/p)     T with uniform margins
+    W_p(l, m) = ( min over transport plans T of sum_ij T_ij |l_i - m_j|^p )^(1/p)     T with uniform
+    margins
 
 in eigenvalue units (dsa-metric reports W_2 squared).
 """

@@ -26,7 +26,7 @@ def prepare(x: Any) -> Any:
     triangle=True,
     prepare=prepare,
     arrays="any",
-    source="Williams et al. 2021, arXiv:2110.14739, section 2; arccos of the normalised Bures similarity",
+    source="Williams et al. 2021, arXiv:2110.14739, section 2: arccos of the normalised Bures",
 )
 def angular_procrustes(x: Any, y: Any) -> Any:
     """Angle left after the best rotation, whatever the scale; radians in [0, pi/2], 0 = same shape.

@@ -4,8 +4,8 @@ With K, L linear Gram matrices of centred columns, k and l their diagonals and n
 
     HSIC_1(K, L) n(n-3) = ||X'Y||^2 - n/(n-2) k.l + tr K tr L / ((n-1)(n-2))
 
-which is Song's estimator after 1'K1 = 0, so no (sample, sample) matrix is needed. CKA is HSIC_1(K, L) over the
-root of HSIC_1(K, K) HSIC_1(L, L).
+which is Song's estimator after 1'K1 = 0, so no (sample, sample) matrix is needed. CKA is HSIC_1(K,
+L) over the root of HSIC_1(K, K) HSIC_1(L, L).
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from repsim.metrics.linear_cka import prepare as prepare_cka
 
 
 def prepare(x: Any) -> tuple[Any, Any, Any, Any]:
-    """Centred samples, their Gram matrix when that is small, squared lengths and HSIC_1 with itself."""
+    """Centred samples, their Gram matrix if small, squared lengths, and HSIC_1 with itself."""
     if x.shape[0] < 4:
         raise InputError(
             f"the U-statistic needs at least 4 samples; there are {x.shape[0]}. Add samples."
@@ -51,7 +51,8 @@ def unbiased_hsic(between: Any, k: Any, ell: Any) -> Any:
     source="Song et al. 2012, JMLR 13, eq. 5; Murphy et al. 2024, arXiv:2405.01012",
 )
 def debiased_cka(x: tuple, y: tuple) -> Any:
-    """CKA whose expectation is 0 for unrelated sets, however many units; in [-1, 1], 1 = same geometry.
+    """CKA whose expectation is 0 for unrelated sets, however many units; in [-1, 1], 1 = same
+    geometry.
 
     x, y      (sample, unit), the same samples, at least 4; any number of units
     raises    InputError for fewer than 4 samples, a set without variance, or unequal samples

@@ -2,7 +2,8 @@
 
     d(X, Y) = min over orthogonal C of the angle between A_X and C A_Y C'
 
-A the operators of repsim.dynamics.fit_operator, as directions in matrix space (unit Frobenius norm).
+A the operators of repsim.dynamics.fit_operator, as directions in matrix space (unit Frobenius
+norm).
 """
 
 from typing import Any

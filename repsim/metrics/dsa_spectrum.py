@@ -1,4 +1,5 @@
-"""Dynamical similarity by spectra: Wasserstein distance between the eigenvalues of two fitted operators.
+"""Dynamical similarity by spectra: Wasserstein distance between the eigenvalues of two fitted
+operators.
 
 Blind to eigenvectors, hence cheaper and coarser than dsa; see repsim.dynamics.spectral_distance.
 """
@@ -22,10 +23,11 @@ def prepare(x: Any, *, delays: int, rank: int, interval: int = 1, ridge: float =
     prepare=prepare,
     parameters={"delays": 10, "rank": 20},
     arrays="any",
-    source="Ostrow et al. 2023, arXiv:2306.10168, section 3.3; the root of dsa-metric's 'wasserstein'",
+    source="Ostrow et al. 2023, arXiv:2306.10168, section 3.3",
 )
 def dsa_spectrum(a: Any, b: Any, *, order: float = 2) -> Any:
-    """Wasserstein distance of an order between operator eigenvalues, in eigenvalue units; in [0, inf).
+    """Wasserstein distance of an order between operator eigenvalues, in eigenvalue units; in [0,
+    inf).
 
     x, y      (trial, time, unit); any number of trials, steps and units, in any order of trials
     delays, rank, interval, ridge   as in dsa

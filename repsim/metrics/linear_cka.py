@@ -17,7 +17,8 @@ def centred(x: Any) -> Any:
     result = x - xp.mean(x, axis=0)
     if not xp.max(xp.abs(result)) > 1e-12 * xp.max(xp.abs(x)):
         raise InputError(
-            f"all {x.shape[0]} samples are equal in all {x.shape[1]} units, so there is no geometry to compare. "
+            f"all {x.shape[0]} samples are equal in all {x.shape[1]} units, so there is no "
+            "geometry to compare. "
             "Drop this set, or check how it was recorded."
         )
     return result
@@ -39,10 +40,11 @@ def prepare(x: Any) -> tuple[Any, Any, Any]:
     invariant_to={"translation", "isotropic_scaling", "permutation", "orthogonal"},
     prepare=prepare,
     arrays="any",
-    source="Kornblith et al. 2019, arXiv:1905.00414, eq. 3; the RV coefficient of Robert and Escoufier 1976",
+    source="Kornblith et al. 2019, arXiv:1905.00414, eq. 3; Robert and Escoufier 1976 (RV)",
 )
 def linear_cka(x: tuple, y: tuple) -> Any:
-    """Squared covariance between the sets over the covariance within each; in [0, 1], 1 = same geometry.
+    """Squared covariance between the sets over the covariance within each; in [0, 1], 1 = same
+    geometry.
 
     Biased towards 1 when units outnumber samples: see debiased_cka.
     x, y      (sample, unit), the same samples; any number of units

@@ -27,7 +27,7 @@ def in_few_coordinates(x: Any) -> Any:
 
 
 def aligned_residual(x: Any, y: Any) -> Any:
-    """min over orthogonal Q of ||X - YQ||, exact also where it is nearly zero.
+    """Min over orthogonal Q of ||X - YQ||, exact also where it is nearly zero.
 
     Gradients hold the best Q fixed (envelope theorem), so that equal singular values do no harm.
     """
@@ -45,7 +45,8 @@ def aligned_residual(x: Any, y: Any) -> Any:
     source="Williams et al. 2021, arXiv:2110.14739, section 2; Schoenemann 1966",
 )
 def procrustes(x: Any, y: Any) -> Any:
-    """Distance left after the best rotation or reflection; in [0, inf), in units of the activations.
+    """Distance left after the best rotation or reflection; in [0, inf), in units of the
+    activations.
 
     x, y      (sample, unit), the same samples; any number of units
     raises    InputError for a set without variance, or unequal samples

@@ -25,7 +25,8 @@ def prepare(x: Any, *, bandwidth: float = 1.0) -> Any:
     n = x.shape[0]
     if n > LARGEST:
         raise InputError(
-            f"the kernel of {n} samples needs {8e-9 * n * n:.0f} GB; at most {LARGEST} samples fit. Subsample."
+            f"the kernel of {n} samples needs {8e-9 * n * n:.0f} GB; at most {LARGEST} samples "
+            "fit. Subsample."
         )
     xp = array_namespace(x)
     squared = squared_distances(centred(x))
@@ -68,7 +69,8 @@ def squared_distances(x: Any) -> Any:
     source="Kornblith et al. 2019, arXiv:1905.00414, section 3; Cortes et al. 2012, JMLR 13",
 )
 def rbf_cka(x: Any, y: Any) -> Any:
-    """Alignment of centred Gaussian kernels; in [0, 1], 1 = same geometry at the scale of the bandwidth.
+    """Alignment of centred Gaussian kernels; in [0, 1], 1 = same geometry at the scale of the
+    bandwidth.
 
     x, y        (sample, unit), the same samples; any number of units
     bandwidth   multiple of each set's median distance between samples

@@ -1,18 +1,21 @@
-"""Do two recordings share a regime of the Lorenz system: one fixed point, two fixed points, or chaos?
+"""Do two recordings share a regime of the Lorenz system: one fixed point, two, or chaos?
 
     dx/dt = s (y - x)    dy/dt = x (r - z) - y    dz/dt = x y - b z        s = 10, b = 2.667
 
-Three values of r in each regime give nine sets; a good metric finds sets of one regime closer than sets of two.
+Three values of r in each regime give nine sets; a good metric finds sets of one regime closer than
+sets of two.
 
-protocol="published" (Guilhot et al. 2024, arXiv:2410.24070, first attractor test): Euler steps of 0.01, 200
-trajectories of 200 steps from uniform points of the unit cube, drawn anew for every set, so that sample i of one
-set starts elsewhere than sample i of another; each trajectory scaled by its own minimum and maximum.
+protocol="published" (Guilhot et al. 2024, arXiv:2410.24070, first attractor test): Euler steps of
+0.01, 200 trajectories of 200 steps from uniform points of the unit cube, drawn anew for every set,
+so that sample i of one set starts elsewhere than sample i of another; each trajectory scaled by its
+own minimum and maximum.
 
 protocol="controlled": all sets start from the same points, in the same order. Each is seen through
 units of its own: the standardised state is turned and stretched at random, then seen through random
-smooth tuning with private noise. Two maps of one system are then 0.85 rad apart in angular Procrustes
-distance, two regimes through one map 1.27. Geometry is scrambled, not removed: with matched trials
-the time course of a regime stays visible to any metric. Trial, time and unit counts all differ.
+smooth tuning with private noise. Two maps of one system are then 0.85 rad apart in angular
+Procrustes distance, two regimes through one map 1.27. Geometry is scrambled, not removed: with
+matched trials the time course of a regime stays visible to any metric. Trial, time and unit counts
+all differ.
 """
 
 import numpy as np

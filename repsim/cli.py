@@ -1,0 +1,287 @@
+"""The command line: list, check, score, compare, board, show.
+
+Every flag has a keyword of the same name in Python. What a user can put right ends with one
+sentence and status 2; --debug shows where it came from.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from repsim import __version__
+from repsim.console import RowProgress, err, out, print_json, print_matrix, print_table
+from repsim.errors import RepsimError
+
+app = typer.Typer(
+    name="repsim",
+    help="Which representational similarity metric can be trusted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+MetricArgument = Annotated[
+    str, typer.Argument(help='A name, "dsa(delays=5)" or file.py:function.', metavar="METRIC")
+]
+Suite = Annotated[str, typer.Option(help="A suite, or one test case of it.")]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Smaller sets.")]
+Protocol = Annotated[str, typer.Option(help="controlled, or published: as the paper did it.")]
+Results = Annotated[Path, typer.Option(help="Folder of scores; what is finished is not run again.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that run at once.")]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for one metric, case and seed.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def main() -> None:
+    """Run the command line; no bare traceback reaches the user."""
+    debug = "--debug" in sys.argv
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    try:
+        sys.exit(app(arguments, standalone_mode=False))
+    except KeyboardInterrupt:
+        err.print("Stopped. Finished scores are kept: run the same command again to go on.")
+        sys.exit(130)
+    except RepsimError as error:
+        if debug:
+            raise
+        _explain(str(error))
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            _explain(f"{error.format_message()} See repsim --help.")
+        if debug:
+            raise
+        _explain(f"Unexpected {type(error).__name__}: {error}. --debug shows where it came from.")
+
+
+@app.callback(
+    epilog="--debug, anywhere, shows the traceback of an error.", invoke_without_command=True
+)
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.command("list", epilog="Example: repsim list metrics")
+def list_things(
+    what: Annotated[str, typer.Argument(help="metrics, cases, suites or models")] = "metrics",
+    json_: AsJson = False,
+) -> None:
+    """List what there is, plug-ins included."""
+    rows = _listing(what)
+    if json_:
+        print_json(rows)
+        return
+    print_table(rows, f"No {what} yet.")
+
+
+@app.command(epilog="Example: repsim check mine.py:my_metric")
+def check(metric: MetricArgument, timeout: Timeout = 300, json_: AsJson = False) -> None:
+    """Does a metric keep its declared promises? Status 1 when a check fails."""
+    from repsim.checks import check as run_checks
+    from repsim.plugins import get_metric
+    from repsim.workers import Worker
+
+    worker = Worker()
+    try:
+        found = worker.call(run_checks, get_metric(metric), timeout=timeout)
+    finally:
+        worker.stop()
+    rows = [{"check": r.check, "status": r.status, "message": r.message} for r in found]
+    if json_:
+        print_json(rows)
+    else:
+        print_table(rows)
+        counts = {s: sum(r.status == s for r in found) for s in ("pass", "fail", "not applicable")}
+        out.print(Text(f"\n{found[0].metric}: " + ", ".join(f"{n} {s}" for s, n in counts.items())))
+    if any(result.status == "fail" for result in found):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: repsim score mine.py:my_metric --quick")
+def score(
+    metric: MetricArgument,
+    suite: Suite = "attractor",
+    seeds: Seeds = 8,
+    quick: Quick = False,
+    protocol: Protocol = "controlled",
+    results: Results = Path("results"),
+    save: Annotated[Path | None, typer.Option(help="Folder for the report card.")] = None,
+    workers: Workers = 2,
+    timeout: Timeout = 600,
+    json_: AsJson = False,
+) -> None:
+    """Can this metric be trusted? Scores it on test cases with known truth."""
+    from repsim.report import score as score_metric
+
+    with RowProgress(f"scoring {metric}", hidden=json_) as progress:
+        report = score_metric(
+            metric, suite, seeds, quick, protocol=protocol, results=results, workers=workers,
+            timeout=timeout, on_row=progress,
+        )  # fmt: skip
+    if json_:
+        print_json(report.rows)
+    else:
+        report.print(out)
+    if save is not None:
+        for path in report.save(save):
+            err.print(Text(f"wrote {path}"))
+    if not any(row["status"] == "ok" for row in report.rows if row["id"] == report.metric):
+        raise typer.Exit(2)
+
+
+@app.command(epilog="Example: repsim compare a.nc b.npz:layer3 c.npy --metric dsa")
+def compare(
+    files: Annotated[list[str], typer.Argument(help="Two or more; FILE:KEY names an array.")],
+    metric: Annotated[str, typer.Option(help="As in score.")] = "linear_cka",
+    output: Annotated[Path, typer.Option(help="Writes OUTPUT.nc and OUTPUT.png.")] = Path(
+        "distances"
+    ),
+    json_: AsJson = False,
+) -> None:
+    """Distances between the activations of your models."""
+    from repsim.files import load
+    from repsim.pairs import compare as compare_sets
+    from repsim.plotting import distance_heatmap
+
+    sets = [load(*_file_and_key(word)) for word in files]
+    matrix = compare_sets(sets, metric, _short_names(files))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    matrix.to_netcdf(output.with_suffix(".nc"), engine="h5netcdf")
+    distance_heatmap(matrix).savefig(output.with_suffix(".png"), dpi=150)
+    if json_:
+        print_json(
+            {"names": matrix.x.values.tolist(), "distances": matrix.values.tolist(), **matrix.attrs}
+        )
+        return
+    out.print(Text(f"{matrix.attrs['metric']}, smaller = closer\n"))
+    print_matrix(matrix.x.values, matrix.values)
+    err.print(Text(f"wrote {output.with_suffix('.nc')} and {output.with_suffix('.png')}"))
+
+
+@app.command(epilog="Example: repsim board --quick, or repsim board linear_cka mine.py:f")
+def board(
+    metrics: Annotated[list[str] | None, typer.Argument(help="All when left out.")] = None,
+    suite: Suite = "attractor",
+    seeds: Seeds = 8,
+    quick: Quick = False,
+    protocol: Protocol = "controlled",
+    results: Results = Path("results"),
+    output: Annotated[Path, typer.Option(help="Folder for the page.")] = Path("leaderboard"),
+    workers: Workers = 2,
+    timeout: Timeout = 600,
+    run: Annotated[
+        bool, typer.Option(help="Run what is missing, or only rank what is there.")
+    ] = True,
+    json_: AsJson = False,
+) -> None:
+    """A leaderboard of metrics: runs what is missing, ranks all, writes the page."""
+    from repsim.contract import Metric
+    from repsim.leaderboard import Leaderboard
+    from repsim.plugins import METRICS, get_metric
+    from repsim.report import assert_direction
+    from repsim.results import read_rows
+    from repsim.run import evaluate
+
+    if run:
+        chosen: list[Metric] = [get_metric(name) for name in metrics or METRICS]
+        if metrics:
+            chosen += [METRICS[n] for n in METRICS if METRICS[n].control and n not in metrics]
+        for one in chosen:
+            if one.code is not None:
+                assert_direction(one, timeout)
+        with RowProgress("scoring", hidden=json_) as progress:
+            rows = evaluate(
+                chosen, suite, seeds=seeds, protocol=protocol, quick=quick, results=results,
+                workers=workers, timeout=timeout, on_row=progress,
+            )  # fmt: skip
+    else:
+        rows = read_rows(results)
+    ranked = Leaderboard(rows, protocol=protocol, size="quick" if quick else "full")
+    paths = ranked.save(output)
+    if json_:
+        print_json(json.loads(ranked.table.to_json(orient="records")))
+        return
+    ranked.print(out)
+    err.print(Text("wrote " + ", ".join(str(path) for path in paths)))
+
+
+@app.command(epilog="Example: repsim show 3f9a")
+def show(
+    row: Annotated[str, typer.Argument(help="A row's id, or its beginning.")],
+    results: Results = Path("results"),
+    json_: AsJson = False,
+) -> None:
+    """One score with all that is known about it."""
+    from repsim.results import read_rows
+
+    rows = [one for one in read_rows(results) if one["row"].startswith(row)]
+    if len(rows) != 1:
+        found = f"{len(rows)} rows begin" if rows else "No row begins"
+        raise RepsimError(
+            f"{found} with {row!r} in {str(results)!r}. Row ids stand in {results}/scores.jsonl."
+        )
+    if json_:
+        print_json(rows[0])
+        return
+    plain = {k: v for k, v in rows[0].items() if k not in ("distances", "names", "labels")}
+    print_table(
+        [
+            {"field": k, "value": v if isinstance(v, str) else json.dumps(v)}
+            for k, v in plain.items()
+        ]
+    )
+    if rows[0]["distances"]:
+        out.print("\ndistances")
+        print_matrix(rows[0]["names"], rows[0]["distances"])
+
+
+def _listing(what: str) -> list[dict[str, str]]:
+    from repsim.plugins import METRICS, MODELS, SUITES
+
+    if what == "metrics":
+        metrics = [METRICS[name] for name in METRICS]
+        return [
+            {
+                "metric": m.id,
+                "view": m.view,
+                "kind": m.kind + (", control" if m.control else ""),
+                "what": (m.function.__doc__ or "").partition("\n")[0],
+            }
+            for m in metrics
+        ]
+    if what in ("cases", "suites"):
+        cases = [case for name in SUITES for case in SUITES[name]]
+        return [
+            {"case": c.name, "version": str(c.version), "rule": c.rule.name, "question": c.question}
+            for c in cases
+        ]
+    if what == "models":
+        return [{"model": name} for name in MODELS]
+    raise RepsimError(f"Nothing called {what!r} to list. Use metrics, cases or models.")
+
+
+def _file_and_key(word: str) -> tuple[str, str | None]:
+    path, colon, key = word.rpartition(":")
+    return (path, key) if colon and not Path(word).exists() and Path(path).suffix else (word, None)
+
+
+def _short_names(files: list[str]) -> list[str]:
+    """File names without folders and endings, unless that leaves two alike."""
+    words = [(_file_and_key(word)) for word in files]
+    short = [Path(path).stem + (f":{key}" if key else "") for path, key in words]
+    return short if len(set(short)) == len(short) else files
+
+
+def _explain(sentence: str) -> None:
+    err.print(Text(f"repsim: {sentence}"), soft_wrap=True)
+    sys.exit(2)

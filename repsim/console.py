@@ -1,0 +1,65 @@
+"""What the command line shows: tables, matrices, progress and JSON."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+
+class RowProgress:
+    """A progress bar that counts rows; shown on the error stream."""
+
+    def __init__(self, title: str, hidden: bool) -> None:
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            TimeRemainingColumn(), console=err, disable=hidden,
+        )  # fmt: skip
+        self.title, self.task = title, None
+
+    def __enter__(self) -> "RowProgress":
+        self.bar.start()
+        self.task = self.bar.add_task(self.title, total=None)
+        return self
+
+    def __call__(self, row: dict[str, Any], done: int, total: int) -> None:
+        """One more row is done."""
+        self.bar.update(self.task, completed=done, total=total, description=row["id"])
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+
+def print_table(rows: list[dict[str, str]], nothing: str = "Nothing.") -> None:
+    """Rows as an aligned table; failures in red."""
+    if not rows:
+        out.print(nothing)
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(Text(name), overflow="fold")
+    for row in rows:
+        style = {"fail": "red", "not applicable": "dim"}.get(row.get("status", ""))
+        table.add_row(*(Text(str(value)) for value in row.values()), style=style)
+    out.print(table)
+
+
+def print_matrix(names: Sequence[str], matrix: Sequence[Sequence[float]]) -> None:
+    """A square matrix with its names."""
+    print_table(
+        [
+            {"": str(name), **{str(n): f"{d:.4g}" for n, d in zip(names, line, strict=True)}}
+            for name, line in zip(names, matrix, strict=True)
+        ]
+    )
+
+
+def print_json(value: Any) -> None:
+    """JSON on the output, and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
