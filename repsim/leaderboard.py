@@ -1,8 +1,8 @@
 """Scores, ranked: a pure function of rows that never runs anything.
 
 A metric's score is 0 at chance and 1 at the ceiling, averaged over cases. What the seeds cannot
-tell apart shares a rank; a metric with missing cells stands below the line with the reason; controls
-are checked, not ranked. How rows are chosen and intervals drawn: `repsim.ranking`.
+tell apart shares a rank; a metric with missing cells stands below the line with the reason;
+controls are checked, not ranked. How rows are chosen and intervals drawn: `repsim.ranking`.
 """
 
 from __future__ import annotations

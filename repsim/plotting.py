@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from repsim.leaderboard import Leaderboard
 
-MOST_TILES = 60  # heat maps on one page: keeps the file below 2 MB
+MOST_TILES = 60  # heat maps on one page, and lines in one strip: 20 cases take about 1 MB
+MOST_LINES = 20
 COLOURS = "mako"  # dark is close, bright is far
 
 
@@ -54,7 +55,8 @@ class CaseFigures(NamedTuple):
 
     strip: Picture
     tiles: list[Tile]
-    left_out: int
+    tiles_left_out: int
+    lines_left_out: int
     order: list[str]
 
 
@@ -72,9 +74,9 @@ def leaderboard_figure(board: Leaderboard) -> Figure:
     sns.scatterplot(x=table["score"], y=places, ax=axes, color=LIGHT.accent, s=48, zorder=3)
     axes.axvline(0, color=LIGHT.faint, ls=(0, (3, 3)), lw=1)
     axes.set_yticks(
-        places, [_literal(f"{r}  {m}") for r, m in zip(table["rank"], table["metric"], strict=True)]
+        places, [f"{r}  {_shown(m)}" for r, m in zip(table["rank"], table["metric"], strict=True)]
     )
-    axes.set(ylim=(len(table) - 0.5, -0.5), ylabel="", title="")
+    axes.set(ylim=(max(len(table), 1) - 0.5, -0.5), ylabel="", title="")
     axes.set_xlabel("score (0 chance, 1 ceiling), 95% interval")
     return figure
 
@@ -86,7 +88,7 @@ def distance_heatmap(matrix: xr.DataArray) -> Figure:
     """
     matrix = matrix.transpose("x", "y")
     n = max(matrix.shape)
-    names = [[_literal(str(name)) for name in matrix[dim].values] for dim in ("y", "x")]
+    names = [[_shown(name) for name in matrix[dim].values] for dim in ("y", "x")]
     side = min(3.0 + 0.32 * n, 14.0)
     figure, axes = _figure(side * 1.2, side, LIGHT)
     sns.heatmap(
@@ -97,10 +99,12 @@ def distance_heatmap(matrix: xr.DataArray) -> Figure:
         fmt="",
         square=True,
         linewidths=0.5 if n <= 40 else 0,
-        cbar_kws={"label": _literal(str(matrix.attrs.get("metric", "distance"))), "shrink": 0.8},
-        xticklabels=names[0],
-        yticklabels=names[1],
+        cbar_kws={"label": _shown(matrix.attrs.get("metric", "distance")), "shrink": 0.8},
+        xticklabels=False,
+        yticklabels=False,
     )
+    axes.set_xticks(np.arange(len(names[0])) + 0.5, names[0])
+    axes.set_yticks(np.arange(len(names[1])) + 0.5, names[1])
     axes.tick_params(length=0, labelsize=9 if n <= 30 else 6)
     axes.tick_params(axis="x", rotation=90 if n > 3 else 0)
     axes.tick_params(axis="y", rotation=0)
@@ -125,12 +129,13 @@ def _case_figures(board: Leaderboard, case: str, most: int) -> CaseFigures:
         for metric, matrix in list(matrices.items())[:most]
     ]
     labels = next((list(dict.fromkeys(m["label"].values)) for m in matrices.values()), [])
-    return CaseFigures(_strip(board, case), tiles, len(matrices) - len(tiles), labels)
+    lines = max(0, len(board.table) - MOST_LINES)
+    return CaseFigures(_strip(board, case), tiles, len(matrices) - len(tiles), lines, labels)
 
 
 def _strip(board: Leaderboard, case: str) -> Picture:
     """Every seed as a dot, the mean as a stroke, metrics above and controls below."""
-    ranked = list(board.table["metric"])
+    ranked = list(board.table["metric"][:MOST_LINES])
     controls = list(board.controls["control"][board.controls["case"] == case])
     values = {name: board.values(name, case) for name in ranked + controls}
     values = {name: found for name, found in values.items() if len(found)}
@@ -155,7 +160,7 @@ def _seeds(axes: Axes, place: int, name: str, values: np.ndarray, theme: Theme) 
     sns.scatterplot(x=values, y=places, ax=axes, color=theme.accent, s=36, alpha=0.45, linewidth=0)
     axes.plot(values.mean(), place, "|", color=theme.accent, markersize=12, markeredgewidth=2.2)
     axes.annotate(
-        _literal(name), (0, place), (0, 11), xycoords=("axes fraction", "data"),
+        _shown(name), (0, place), (0, 11), xycoords=("axes fraction", "data"),
         textcoords="offset points", color=theme.ink, fontsize=8, va="center",
         bbox={"facecolor": theme.page, "linewidth": 0, "pad": 1},
     )  # fmt: skip
@@ -197,12 +202,12 @@ def _picture(draw: Callable[[Theme], Figure], alt: str) -> Picture:
 
 
 def _data_uri(figure: Figure) -> str:
-    """A PNG of at most 128 colours, a third of the size of a full one."""
+    """A PNG of at most 48 colours, a quarter of the size of a full one."""
     whole, small = io.BytesIO(), io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(whole, format="png", dpi=144, transparent=True)
-    Image.open(whole).quantize(128, method=Image.Quantize.FASTOCTREE).save(
+        figure.savefig(whole, format="png", dpi=120, transparent=True)
+    Image.open(whole).quantize(48, method=Image.Quantize.FASTOCTREE).save(
         small, format="png", optimize=True
     )
     return "data:image/png;base64," + base64.b64encode(small.getvalue()).decode()
@@ -220,6 +225,9 @@ def _figure(width: float, height: float, theme: Theme) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _literal(name: str) -> str:
-    """A name as text: without this, matplotlib would typeset what stands between two dollars."""
+def _shown(name: object, longest: int = 44) -> str:
+    """A name as text in a figure: dollars stay dollars, and a long name loses its middle."""
+    name = " ".join(str(name).split())
+    if len(name) > longest:
+        name = f"{name[: longest // 2]}…{name[-longest // 2 + 1 :]}"
     return name.replace("$", r"\$")

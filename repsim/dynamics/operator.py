@@ -45,7 +45,8 @@ def delay_embed(trajectories: Any, delays: int, interval: int = 1) -> Any:
     if n_steps - reach < 2:
         raise InputError(
             f"{delays} delays at interval {interval} need at least {reach + 2} time steps; "
-            f"the trials have {n_steps}. Use delays <= {max((n_steps - 2) // interval + 1, 1)} or longer trials."
+            f"the trials have {n_steps}. "
+            f"Use delays <= {max((n_steps - 2) // interval + 1, 1)} or longer trials."
         )
     xp = array_namespace(trajectories)
     lagged = [

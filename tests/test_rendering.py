@@ -1,0 +1,69 @@
+import csv
+import io
+
+import pytest
+from rich.console import Console
+from test_leaderboard import scores
+
+from repsim.leaderboard import Leaderboard
+from repsim.rendering import duration
+
+NASTY = ["a|b", "`tick` ``two``", "<script>alert(1)</script>", "[red]x[/red]", 'q"; \\ & $x^2$ *']
+
+
+def test_csv_and_markdown_give_the_names_back():
+    board = Leaderboard(
+        [line for i, name in enumerate(NASTY) for line in scores(name, 0.6 + i / 20)]
+    )
+    best_first = NASTY[::-1]
+    lines = list(csv.DictReader(io.StringIO(board.to_csv())))
+    assert [line["metric"] for line in lines] == best_first
+    assert [float(line["score"]) for line in lines] == list(board.table["score"])
+    found = [line for line in board.to_markdown().splitlines() if line.startswith("|")][2:7]
+    cells = [cell.replace("\\|", "\0").split("|")[3].strip() for cell in found]
+    assert [_text_of(cell) for cell in cells] == best_first
+    assert "<script>" not in _outside_code(board.to_markdown())
+
+
+def _text_of(code_span):
+    fence = len(code_span) - len(code_span.lstrip("`"))
+    inside = code_span[fence:-fence].replace("\0", "|")
+    return inside[1:-1] if inside.startswith(" ") else inside
+
+
+def _outside_code(markdown):
+    for fence in ("```", "``", "`"):
+        markdown = "".join(markdown.split(fence)[::2])
+    return markdown.replace("\\<", "")
+
+
+def test_print_shows_names_as_they_are():
+    text = io.StringIO()
+    Leaderboard(scores("[red]x[/red]", 0.6, 0.7)).print(Console(file=text, width=160))
+    assert text.getvalue().count("[red]x[/red]") == 2  # the headline and the table
+
+
+def test_the_notebook_fragment_is_escaped():
+    html = Leaderboard(scores("<script>alert(1)</script>", 0.6, 0.7))._repr_html_()
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_save_writes_all_or_nothing(tmp_path, monkeypatch):
+    board = Leaderboard(scores("m", 0.6, 0.7))
+    paths = board.save(tmp_path / "new")
+    assert [path.name for path in paths] == ["index.html", "leaderboard.md", "leaderboard.csv"]
+    assert sorted(paths) == sorted((tmp_path / "new").iterdir())  # no half-written file stays
+    before = paths[0].read_bytes()
+    monkeypatch.setattr(Leaderboard, "to_csv", lambda board: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        Leaderboard(scores("other", 0.6, 0.7)).save(tmp_path / "new")
+    assert paths[0].read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(2e-6, "2.0 µs"), (0.0123, "12 ms"), (0.25, "250 ms"), (90, "90 s"), (float("nan"), "–")],
+)
+def test_durations_have_the_unit_that_fits(seconds, shown):
+    assert duration(seconds) == shown
