@@ -4,7 +4,7 @@ import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,12 @@ class ReadSet:
 
 @dataclass
 class Sets:
-    """Several sets, each prepared once."""
+    """Several sets, each prepared once, and the parameters they share."""
 
     read: list[ReadSet]
-    values: list[Any] = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    values: list[Any] = field(default_factory=list)
+    chosen: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.values = [one.array for one in self.read]

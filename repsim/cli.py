@@ -184,7 +184,7 @@ def board(
     ] = True,
     json_: AsJson = False,
 ) -> None:
-    """A leaderboard of metrics: runs what is missing, ranks all, writes the page."""
+    """A leaderboard: runs what is missing, ranks all in the results folder, writes the page."""
     from repsim.contract import Metric
     from repsim.leaderboard import Leaderboard
     from repsim.plugins import METRICS, get_metric
@@ -200,12 +200,15 @@ def board(
             if one.code is not None:
                 assert_direction(one, timeout)
         with RowProgress("scoring", hidden=json_) as progress:
-            rows = evaluate(
+            evaluate(
                 chosen, suite, seeds=seeds, protocol=protocol, quick=quick, results=results,
                 workers=workers, timeout=timeout, on_row=progress,
             )  # fmt: skip
-    else:
-        rows = read_rows(results)
+    rows = [
+        row
+        for row in read_rows(results)
+        if row["suite"] == suite.partition("/")[0] and row["seed"] < seeds
+    ]
     ranked = Leaderboard(rows, protocol=protocol, size="quick" if quick else "full")
     paths = ranked.save(output)
     if json_:

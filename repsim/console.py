@@ -33,6 +33,8 @@ class RowProgress:
         self.bar.update(self.task, completed=done, total=total, description=row["id"])
 
     def __exit__(self, *error: object) -> None:
+        if not self.bar.tasks[self.task].total:
+            self.bar.update(self.task, visible=False)
         self.bar.stop()
 
 

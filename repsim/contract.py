@@ -43,6 +43,8 @@ class Metric:
                   done to either set or both; "translation:y" restricts the promise to one side,
                   "translation:both" to the same transformation done to both. None: nothing is
                   declared (a bare function)
+    choose        (arrays of all sets, **parameters) -> parameters decided from the data, shared by all
+                  sets and blind to their relations; for parameters given as "auto"
     compare_all   prepared sets -> matrix of values in one go, where batching pays
     arrays        "any": numpy or torch, gradients flow; "numpy": torch input is converted
     control       a yardstick with a known answer, not a contestant
@@ -60,6 +62,7 @@ class Metric:
     triangle: bool = False
     version: int = 1
     source: str = ""
+    choose: Callable | None = None
     prepare: Callable | None = None
     compare_all: Callable | None = None
     arrays: str = "numpy"
@@ -111,9 +114,13 @@ class Metric:
                 f"{self.name} is given the truth of a test case; use it with repsim.score only."
             )
         read = [read_set(name, value, self.view, self.name) for name, value in sets.items()]
-        prepared = Sets(same_library(read, self.arrays))
+        prepared = Sets(same_library(read, self.arrays), dict(self.parameters))
         if self.view == "samples":
             prepared.check_matched(self.name)
+        if self.choose is not None:
+            arrays = [one.array for one in prepared.read]
+            prepared.chosen = self._call("all sets", self.choose, arrays, **self.parameters)
+            prepared.parameters |= prepared.chosen
         if self.prepare is not None:
             arguments = self._arguments(self.prepare, prepared, rng)
             prepared.values = [
@@ -148,7 +155,8 @@ class Metric:
         self, function: Callable, sets: Sets, rng: np.random.Generator | None
     ) -> dict[str, Any]:
         names = _keywords(function)
-        arguments = {name: self.parameters[name] for name in names if name in self.parameters}
+        given = sets.parameters
+        arguments = {name: given[name] for name in names if name in given}
         if "rng" in names:
             arguments["rng"] = sets.rng() if rng is None else rng
         missing = [name for name in names if name not in arguments and _is_required(names[name])]

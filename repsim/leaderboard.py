@@ -106,7 +106,9 @@ class Leaderboard:
             "seeds a case": ", ".join(map(str, sorted(set(self.cases["seeds"])))),
             "dates": " to ".join(sorted({dates[0], dates[-1]})),
             **{name: ", ".join(sorted(versions)) for name, versions in found.items()},
-            "made by": f"repsim board --protocol {self.protocol} --size {self.size}",
+            "made by": "repsim board"
+            + (" --quick" if self.size == "quick" else "")
+            + (f" --protocol {self.protocol}" if self.protocol != "controlled" else ""),
         }
 
     def __str__(self) -> str:

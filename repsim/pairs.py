@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from repsim.arrays import Sets
 from repsim.contract import Metric
 from repsim.errors import RepsimError
 from repsim.plugins import get_metric
@@ -31,21 +32,22 @@ def compare(
     """
     metric = get_metric(metric)
     named = _named(sets, names)
-    matrix = distances(metric, named, np.random.default_rng(rng), progress)
+    rng = np.random.default_rng(rng)
+    prepared = metric.prepare_sets(named, rng)
+    matrix = distances(metric, prepared, rng, progress)
     labels = list(named)
-    attrs = {"metric": metric.id, "version": metric.version, "kind": "distance"}
+    attrs = {"metric": metric.id, "version": metric.version, "kind": "distance"} | prepared.chosen
     return xr.DataArray(matrix, {"x": labels, "y": labels}, ("x", "y"), "distance", attrs)
 
 
 def distances(
     metric: Metric,
-    sets: Mapping[str, Any],
+    prepared: Sets,
     rng: np.random.Generator,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """The matrix of distances between named sets; symmetric metrics are asked once a pair."""
-    prepared = metric.prepare_sets(sets, rng)
-    n_sets = len(sets)
+    """The matrix of distances between prepared sets; symmetric metrics are asked once a pair."""
+    n_sets = len(prepared.read)
     if metric.compare_all is not None:
         return metric.oriented(metric.compare_all_prepared(prepared))
     matrix = np.empty((n_sets, n_sets))

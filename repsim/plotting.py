@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from repsim.leaderboard import Leaderboard
+    from repsim.report import Report
 
 MOST_TILES = 60  # heat maps on one page, and lines in one strip: 20 cases take about 1 MB
 MOST_LINES = 20
@@ -78,6 +79,23 @@ def leaderboard_figure(board: Leaderboard) -> Figure:
     )
     axes.set(ylim=(max(len(table), 1) - 0.5, -0.5), ylabel="", title="")
     axes.set_xlabel("score (0 chance, 1 ceiling), 95% interval")
+    return figure
+
+
+def report_figure(report: Report) -> Figure:
+    """Scores of one metric: a dot a seed in every case, a stroke at the mean, chance dashed."""
+    figure, axes = _figure(6.4, 1.0 + 0.5 * len(report.summary), LIGHT)
+    for place, one in enumerate(report.summary.to_dict("records")):
+        own = [
+            row for row in report.rows if (row["id"], row["case"]) == (report.metric, one["case"])
+        ]
+        values = np.array([row["value"] for row in own if row["status"] == "ok"], dtype=float)
+        if len(values):
+            _seeds(axes, place, one["case"], values, LIGHT)
+        axes.vlines(one["chance"], place - 0.4, place + 0.4, LIGHT.faint, (0, (3, 3)), lw=1)
+    axes.set(ylim=(len(report.summary) - 0.4, -0.8), yticks=[], ylabel="")
+    axes.set_xlabel(f"{_shown(report.metric)}: value of each seed")
+    axes.spines["left"].set_visible(False)
     return figure
 
 

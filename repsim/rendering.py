@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from repsim.leaderboard import Leaderboard
 
+WIDE, NARROW = 110, 70  # columns of a terminal that shows every case, and whole words
+
 
 def headline(board: Leaderboard) -> str:
     """What the board shows, in one to five sentences."""
@@ -89,7 +91,7 @@ def notebook_html(board: Leaderboard) -> str:
 
 
 def print_rich(board: Leaderboard, console: Console | None = None) -> None:
-    """Prints the board to a rich console, names as they are."""
+    """Prints the board to a rich console, names as they are; a narrow one has no column a case."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -99,8 +101,11 @@ def print_rich(board: Leaderboard, console: Console | None = None) -> None:
     console.print(Text(title(board), style="bold"), Text(headline(board)), sep="\n")
     for name, texts in tables(board).items():
         table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD)
+        if console.width < WIDE:
+            texts = texts.drop(columns=[*board.cases.index, "case", "reason"], errors="ignore")
         for column in texts.columns:
-            table.add_column(Text(column), overflow="fold")
+            whole = column not in ("metric", "reason") and console.width >= NARROW
+            table.add_column(Text(column), overflow="fold", no_wrap=whole)
         for line in texts.to_numpy():
             table.add_row(*map(Text, line))
         console.print(table)
@@ -159,7 +164,7 @@ def duration(seconds: float) -> str:
 
 def interval(low: float, high: float) -> str:
     """Both ends, or a dash where there is no interval."""
-    return "–" if pd.isna(low) else f"{number(low)} to {number(high)}"
+    return "–" if pd.isna(low) else f"{low:.2f} to {high:.2f}"
 
 
 def _span(low: int, high: int) -> str:

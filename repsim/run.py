@@ -140,7 +140,8 @@ class Cell:
     def _distances(self, metric: Metric) -> np.ndarray:
         if metric.view == "truth":
             return self.case.rule.ideal(self.truth)
-        return distances(metric, self.sets, self.case.rng(self.setting[0], metric.id))
+        rng = self.case.rng(self.setting[0], metric.id)
+        return distances(metric, metric.prepare_sets(self.sets, rng), rng)
 
 
 _cells: list[Cell] = []
