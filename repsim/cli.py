@@ -146,15 +146,29 @@ def compare(
     output: Annotated[Path, typer.Option(help="Writes OUTPUT.nc and OUTPUT.png.")] = Path(
         "distances"
     ),
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="Give up after so many seconds.")
+    ] = None,
     json_: AsJson = False,
 ) -> None:
     """Distances between the activations of your models."""
     from repsim.files import load
     from repsim.pairs import compare as compare_sets
     from repsim.plotting import distance_heatmap
+    from repsim.plugins import get_metric
+    from repsim.workers import Worker
 
     sets = [load(*_file_and_key(word)) for word in files]
-    matrix = compare_sets(sets, metric, _short_names(files))
+    worker = Worker()
+    try:
+        if timeout is None:
+            with RowProgress(f"comparing with {metric}", hidden=json_) as progress:
+                matrix = compare_sets(sets, metric, _short_names(files), progress=progress.advance)
+        else:
+            found = get_metric(metric)
+            matrix = worker.call(compare_sets, sets, found, _short_names(files), timeout=timeout)
+    finally:
+        worker.stop()
     output.parent.mkdir(parents=True, exist_ok=True)
     matrix.to_netcdf(output.with_suffix(".nc"), engine="h5netcdf")
     distance_heatmap(matrix).savefig(output.with_suffix(".png"), dpi=150)
@@ -187,6 +201,7 @@ def board(
     """A leaderboard: runs what is missing, ranks all in the results folder, writes the page."""
     from repsim.contract import Metric
     from repsim.leaderboard import Leaderboard
+    from repsim.plotting import leaderboard_figure
     from repsim.plugins import METRICS, get_metric
     from repsim.report import assert_direction
     from repsim.results import read_rows
@@ -210,7 +225,8 @@ def board(
         if row["suite"] == suite.partition("/")[0] and row["seed"] < seeds
     ]
     ranked = Leaderboard(rows, protocol=protocol, size="quick" if quick else "full")
-    paths = ranked.save(output)
+    paths = [*ranked.save(output), output / "leaderboard.png"]
+    leaderboard_figure(ranked).savefig(paths[-1], dpi=150)
     if json_:
         print_json(json.loads(ranked.table.to_json(orient="records")))
         return

@@ -19,7 +19,7 @@ class RowProgress:
     def __init__(self, title: str, hidden: bool) -> None:
         self.bar = Progress(
             TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-            TimeRemainingColumn(), console=err, disable=hidden,
+            TimeRemainingColumn(), console=err, disable=hidden, transient=True,
         )  # fmt: skip
         self.title, self.task = title, None
 
@@ -30,11 +30,14 @@ class RowProgress:
 
     def __call__(self, row: dict[str, Any], done: int, total: int) -> None:
         """One more row is done."""
-        self.bar.update(self.task, completed=done, total=total, description=row["id"])
+        self.advance(done, total)
+        self.bar.update(self.task, description=row["id"])
+
+    def advance(self, done: int, total: int) -> None:
+        """So many are done."""
+        self.bar.update(self.task, completed=done, total=total)
 
     def __exit__(self, *error: object) -> None:
-        if not self.bar.tasks[self.task].total:
-            self.bar.update(self.task, visible=False)
         self.bar.stop()
 
 

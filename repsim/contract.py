@@ -6,8 +6,6 @@ is called, so that its body is mathematics; what depends on one set alone goes i
 
 import dataclasses
 import functools
-import hashlib
-import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ import numpy as np
 
 from repsim.arrays import Sets, guard_inputs, read_set, same_library
 from repsim.errors import InputError, MetricError, RepsimError
+from repsim.signature import code_hash, is_required, keywords
 
 KINDS = ("distance", "similarity")
 VIEWS = ("samples", "trajectories", "truth")
@@ -43,8 +42,8 @@ class Metric:
                   done to either set or both; "translation:y" restricts the promise to one side,
                   "translation:both" to the same transformation done to both. None: nothing is
                   declared (a bare function)
-    choose        (arrays of all sets, **parameters) -> parameters decided from the data, shared by all
-                  sets and blind to their relations; for parameters given as "auto"
+    choose        (arrays of all sets, **parameters) -> parameters decided from the data, shared by
+                  all sets and blind to their relations; for parameters given as "auto"
     compare_all   prepared sets -> matrix of values in one go, where batching pays
     arrays        "any": numpy or torch, gradients flow; "numpy": torch input is converted
     control       a yardstick with a known answer, not a contestant
@@ -154,12 +153,12 @@ class Metric:
     def _arguments(
         self, function: Callable, sets: Sets, rng: np.random.Generator | None
     ) -> dict[str, Any]:
-        names = _keywords(function)
+        names = keywords(function)
         given = sets.parameters
         arguments = {name: given[name] for name in names if name in given}
         if "rng" in names:
             arguments["rng"] = sets.rng() if rng is None else rng
-        missing = [name for name in names if name not in arguments and _is_required(names[name])]
+        missing = [name for name in names if name not in arguments and is_required(names[name])]
         if missing:
             raise RepsimError(
                 f"{self.name} needs {' and '.join(missing)}; write {self.name}({missing[0]}=...)."
@@ -249,7 +248,7 @@ def as_metric(thing: Any) -> Metric:
         )
     name = getattr(thing, "__name__", type(thing).__name__)
     return Metric(
-        name="metric" if name == "<lambda>" else name, function=thing, code=_code_hash(thing)
+        name="metric" if name == "<lambda>" else name, function=thing, code=code_hash(thing)
     )
 
 
@@ -272,36 +271,5 @@ def _parameters(metric: Metric) -> dict[str, Any]:
         part for part in (metric.prepare, metric.function, metric.compare_all) if part is not None
     ]
     return {
-        name: value for part in parts for name, value in _keywords(part).items() if name != "rng"
+        name: value for part in parts for name, value in keywords(part).items() if name != "rng"
     }
-
-
-def _keywords(function: Callable) -> dict[str, Any]:
-    """Parameters of a function that are not its arrays, with their defaults."""
-    try:
-        found = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return {}
-    keyword = [p for p in found if p.kind is p.KEYWORD_ONLY]
-    positional = [
-        p for p in found if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty
-    ]
-    return {p.name: p.default for p in (*positional, *keyword)}
-
-
-def _is_required(default: Any) -> bool:
-    return default is inspect.Parameter.empty
-
-
-def _code_hash(function: Callable) -> str:
-    """Tells two versions of a function apart: results of an edited metric are never reused."""
-    digest = hashlib.sha256()
-    code = getattr(function, "__code__", None)
-    pending = [code] if code is not None else []
-    while pending:
-        code = pending.pop()
-        digest.update(code.co_code + repr(code.co_names).encode())
-        nested = [c for c in code.co_consts if inspect.iscode(c)]
-        digest.update(repr([c for c in code.co_consts if not inspect.iscode(c)]).encode())
-        pending += nested
-    return digest.hexdigest()[:16]

@@ -11,5 +11,5 @@ def __getattr__(name: str) -> object:
     if name == "conjugacy":
         from importlib import import_module
 
-        return import_module("repsim.dynamics.conjugacy").conjugacy
+        return import_module("repsim.dynamics.alignment").conjugacy
     raise AttributeError(name)

@@ -35,7 +35,7 @@ def compare_all(operators: list[Any], *, comparison: str = "angular") -> Any:
 
 
 def _solve(a: Any, b: Any, comparison: str) -> Any:
-    from repsim.dynamics.conjugacy import conjugacy
+    from repsim.dynamics.alignment import conjugacy
 
     if comparison not in COMPARISONS:
         raise RepsimError(
