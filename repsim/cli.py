@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from repsim import __version__
-from repsim.console import RowProgress, err, out, print_json, print_matrix, print_table
+from repsim.console import RowProgress, err, listing, out, print_json, print_matrix, print_table
 from repsim.errors import RepsimError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+INTERRUPTED = 130
+
 MetricArgument = Annotated[
     str, typer.Argument(help='A name, "dsa(delays=5)" or file.py:function.', metavar="METRIC")
 ]
@@ -42,22 +44,24 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        sys.exit(app(arguments, standalone_mode=False))
-    except KeyboardInterrupt:
-        err.print("Stopped. Finished scores are kept: run the same command again to go on.")
-        sys.exit(130)
+        status = app(arguments, standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
     except RepsimError as error:
         if debug:
             raise
         _explain(str(error))
     except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        status = stop.exit_code
     except Exception as error:
         if hasattr(error, "format_message"):
             _explain(f"{error.format_message()} See repsim --help.")
         if debug:
             raise
         _explain(f"Unexpected {type(error).__name__}: {error}. --debug shows where it came from.")
+    if status == INTERRUPTED:  # typer turns Ctrl-C into this status
+        err.print("Stopped. Finished scores are kept: run the same command again to go on.")
+    sys.exit(status)
 
 
 @app.callback(
@@ -77,7 +81,7 @@ def list_things(
     json_: AsJson = False,
 ) -> None:
     """List what there is, plug-ins included."""
-    rows = _listing(what)
+    rows = listing(what)
     if json_:
         print_json(rows)
         return
@@ -262,31 +266,6 @@ def show(
     if rows[0]["distances"]:
         out.print("\ndistances")
         print_matrix(rows[0]["names"], rows[0]["distances"])
-
-
-def _listing(what: str) -> list[dict[str, str]]:
-    from repsim.plugins import METRICS, MODELS, SUITES
-
-    if what == "metrics":
-        metrics = [METRICS[name] for name in METRICS]
-        return [
-            {
-                "metric": m.id,
-                "view": m.view,
-                "kind": m.kind + (", control" if m.control else ""),
-                "what": (m.function.__doc__ or "").partition("\n")[0],
-            }
-            for m in metrics
-        ]
-    if what in ("cases", "suites"):
-        cases = [case for name in SUITES for case in SUITES[name]]
-        return [
-            {"case": c.name, "version": str(c.version), "rule": c.rule.name, "question": c.question}
-            for c in cases
-        ]
-    if what == "models":
-        return [{"model": name} for name in MODELS]
-    raise RepsimError(f"Nothing called {what!r} to list. Use metrics, cases or models.")
 
 
 def _file_and_key(word: str) -> tuple[str, str | None]:

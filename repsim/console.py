@@ -1,4 +1,4 @@
-"""What the command line shows: tables, matrices, progress and JSON."""
+"""What the command line shows: listings, tables, matrices, progress and JSON."""
 
 import json
 import sys
@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from repsim.errors import RepsimError
 
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
@@ -39,6 +41,32 @@ class RowProgress:
 
     def __exit__(self, *error: object) -> None:
         self.bar.stop()
+
+
+def listing(what: str) -> list[dict[str, str]]:
+    """Metrics, cases or models as rows, plug-ins included."""
+    from repsim.plugins import METRICS, MODELS, SUITES
+
+    if what == "metrics":
+        metrics = [METRICS[name] for name in METRICS]
+        return [
+            {
+                "metric": m.id,
+                "view": m.view,
+                "kind": m.kind + (", control" if m.control else ""),
+                "what": (m.function.__doc__ or "").partition("\n")[0],
+            }
+            for m in metrics
+        ]
+    if what in ("cases", "suites"):
+        cases = [case for name in SUITES for case in SUITES[name]]
+        return [
+            {"case": c.name, "version": str(c.version), "rule": c.rule.name, "question": c.question}
+            for c in cases
+        ]
+    if what == "models":
+        return [{"model": name} for name in MODELS]
+    raise RepsimError(f"Nothing called {what!r} to list. Use metrics, cases or models.")
 
 
 def print_table(rows: list[dict[str, str]], nothing: str = "Nothing.") -> None:
