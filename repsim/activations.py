@@ -52,13 +52,17 @@ def as_activations(
     for dim, labels in coordinates.items():
         if labels is None:
             continue
+        if any(isinstance(label, (tuple, list)) for label in labels):
+            raise InputError(
+                f"{dim} label {labels[0]!r} has several parts. Give one string or number a {dim}."
+            )
         if len(labels) != result.sizes[dim]:
             raise InputError(
                 f"{len(labels)} {dim} labels for {result.sizes[dim]} {dim}s. "
                 f"Give one label a {dim}."
             )
         result = result.assign_coords({dim: labels})
-    return result.assign_attrs({name: _json_safe(name, value) for name, value in attrs.items()})
+    return result.assign_attrs({name: json_safe(name, value) for name, value in attrs.items()})
 
 
 def fingerprint(activations: xr.DataArray) -> str:
@@ -142,7 +146,8 @@ def _seconds(dt: float, n_steps: int) -> list[float]:
     return [step * dt for step in range(n_steps)]
 
 
-def _json_safe(name: str, value: Any) -> Any:
+def json_safe(name: str, value: Any) -> Any:
+    """An attribute as JSON would give it back; InputError with its name when it cannot be saved."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):

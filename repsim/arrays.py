@@ -136,8 +136,9 @@ def _check_labels(first: ReadSet, other: ReadSet, metric: str) -> None:
     position = int(np.argmax(first.trials != other.trials))
     raise InputError(
         f"{metric} compares the same samples in both sets; trial {position} is "
-        f"{first.trials[position]!r} in {first.name!r} and {other.trials[position]!r} in "
-        f"{other.name!r}. Bring the trials into one order first."
+        f"{first.trials.tolist()[position]!r} in {first.name!r} and "
+        f"{other.trials.tolist()[position]!r} in {other.name!r}. "
+        "Bring the trials into one order first."
     )
 
 

@@ -139,8 +139,8 @@ def score(
     if save is not None:
         for path in report.save(save):
             err.print(Text(f"wrote {path}"))
-    if not any(row["status"] == "ok" for row in report.rows if row["id"] == report.metric):
-        raise typer.Exit(2)
+    if not report.summary.n_ok.any():
+        raise RepsimError(f"{report.metric} could not be scored. {report.reasons[0]}")
 
 
 @app.command(epilog="Example: repsim compare a.nc b.npz:layer3 c.npy --metric dsa")
@@ -174,8 +174,9 @@ def compare(
     finally:
         worker.stop()
     output.parent.mkdir(parents=True, exist_ok=True)
-    matrix.to_netcdf(output.with_suffix(".nc"), engine="h5netcdf")
-    distance_heatmap(matrix).savefig(output.with_suffix(".png"), dpi=150)
+    saved, pictured = Path(f"{output}.nc"), Path(f"{output}.png")
+    matrix.to_netcdf(saved, engine="h5netcdf")
+    distance_heatmap(matrix).savefig(pictured, dpi=150)
     if json_:
         print_json(
             {"names": matrix.x.values.tolist(), "distances": matrix.values.tolist(), **matrix.attrs}
@@ -183,7 +184,7 @@ def compare(
         return
     out.print(Text(f"{matrix.attrs['metric']}, smaller = closer\n"))
     print_matrix(matrix.x.values, matrix.values)
-    err.print(Text(f"wrote {output.with_suffix('.nc')} and {output.with_suffix('.png')}"))
+    err.print(Text(f"wrote {saved} and {pictured}"))
 
 
 @app.command(epilog="Example: repsim board --quick, or repsim board linear_cka mine.py:f")

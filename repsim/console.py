@@ -21,7 +21,8 @@ class RowProgress:
     def __init__(self, title: str, hidden: bool) -> None:
         self.bar = Progress(
             TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-            TimeRemainingColumn(), console=err, disable=hidden, transient=True,
+            TimeRemainingColumn(), console=err,
+            disable=hidden or not err.is_terminal, transient=True,
         )  # fmt: skip
         self.title, self.task = title, None
 

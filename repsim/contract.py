@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from repsim.arrays import Sets, guard_inputs, read_set, same_library
+from repsim.arrays import Sets, guard_inputs, held_fixed, read_set, same_library
 from repsim.errors import InputError, MetricError, RepsimError
 from repsim.signature import code_hash, is_required, keywords
 
@@ -137,7 +137,7 @@ class Metric:
         value = self._call(
             pair, self.function, sets.values[first], sets.values[second], **arguments
         )
-        return self._one_number(value, pair)
+        return self._one_number(value, pair, sets.read[first].array)
 
     def compare_all_prepared(self, sets: Sets) -> np.ndarray:
         """All values at once, by compare_all."""
@@ -182,7 +182,7 @@ class Metric:
                     f"{self.id} raised {type(error).__name__} on {what}: {error}"
                 ) from error
 
-    def _one_number(self, value: Any, pair: str) -> Any:
+    def _one_number(self, value: Any, pair: str, like: Any) -> Any:
         shape = np.shape(value)
         if shape != () or isinstance(value, (str, bytes, bool, np.bool_, type(None))):
             got = f"an array of shape {shape}" if shape else f"{value!r}"
@@ -191,11 +191,13 @@ class Metric:
             raise MetricError(
                 f"{self.id} returned {value} on {pair}; a metric returns a real number."
             )
-        if not math.isfinite(value):
+        if not math.isfinite(held_fixed(value)):
             raise MetricError(
                 f"{self.id} returned {float(value)} on {pair}; a metric returns a finite number."
             )
-        return value if hasattr(value, "detach") else float(value)
+        if hasattr(value, "detach"):
+            return value
+        return like.new_tensor(value) if hasattr(like, "detach") else float(value)
 
 
 def metric(
@@ -224,6 +226,10 @@ def metric(
     if isinstance(invariant_to, str):
         invariant_to = (invariant_to,)
     _check_facts(function, kind, view, invariant_to)
+    if not function.__module__.startswith("repsim."):
+        facts.setdefault(
+            "code", code_hash(function, facts.get("prepare"), facts.get("compare_all"))
+        )
     best = best if best is not None else (1.0 if kind == "similarity" else 0.0)
     return Metric(
         name=name or function.__name__,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from repsim.activations import as_activations, as_numpy
+from repsim.activations import as_activations, as_numpy, json_safe
 from repsim.errors import InputError
 
 VARIABLE = "activations"
@@ -58,7 +58,12 @@ def save(activations: Any, path: str | Path) -> Path:
     path = Path(path)
     writer = _kind(path, WRITERS)
     activations = as_activations(activations)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot write {str(path)!r}: {error.strerror}. Give another place."
+        ) from error
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         writer(activations, unfinished)
@@ -106,7 +111,7 @@ def _read_npy(path: Path) -> np.ndarray:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
@@ -148,7 +153,7 @@ def _write_netcdf(activations: xr.DataArray, path: Path) -> None:
 
 def _write_zarr(activations: xr.DataArray, path: Path) -> None:
     require("zarr", ".zarr files")
-    _encode(activations).to_zarr(path, consolidated=False)
+    _encode(activations).to_zarr(path, consolidated=False, zarr_format=2)
 
 
 def _write_torch(activations: xr.DataArray, path: Path) -> None:
@@ -165,14 +170,11 @@ def _write_safetensors(activations: xr.DataArray, path: Path) -> None:
 
 
 def _encode(activations: xr.DataArray) -> xr.Dataset:
-    """NetCDF knows strings and numbers; other attributes travel as JSON, listed under one name."""
-    plain = {k: v for k, v in activations.attrs.items() if type(v) in (str, int, float)}
-    other = {k: v for k, v in activations.attrs.items() if k not in plain}
-    if other:
-        plain[ENCODED] = json.dumps(other)
+    """Attributes travel as JSON under one name: some, as scale_factor, have a meaning in netCDF."""
     array = activations.copy()
-    array.attrs = plain
-    return array.to_dataset(name=activations.name or VARIABLE)
+    attrs = {str(name): json_safe(name, value) for name, value in activations.attrs.items()}
+    array.attrs = {ENCODED: json.dumps(attrs), "repsim_name": str(activations.name or "")}
+    return array.to_dataset(name=VARIABLE)
 
 
 def _decode(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -180,6 +182,7 @@ def _decode(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
     for name, array in dataset.data_vars.items():
         attrs = {k: v.item() if isinstance(v, np.generic) else v for k, v in array.attrs.items()}
         attrs |= json.loads(attrs.pop(ENCODED, "{}"))
+        array.name = attrs.pop("repsim_name", None) or array.name
         array.attrs = attrs
         arrays[str(name)] = array
     return arrays

@@ -108,8 +108,7 @@ def _from_file(spec: str) -> Metric:
     path = Path(path_text)
     if not path.is_file():
         raise RepsimError(f"No file {path_text!r}. Write file.py:function.")
-    source = path.read_bytes()
-    code = hashlib.sha256(source).hexdigest()[:16]
+    code = _source_hash(path)
     module_name = f"repsim_user_{path.stem}_{code}"
     module = sys.modules.get(module_name) or _execute(path, module_name)
     if not hasattr(module, name):
@@ -118,6 +117,28 @@ def _from_file(spec: str) -> Metric:
             f"No {name!r} in {path_text}. It has: {', '.join(public) or 'no functions'}."
         )
     return replace(as_metric(getattr(module, name)), code=code)
+
+
+def _source_hash(path: Path) -> str:
+    """Hash of a file and of the neighbours it imports, so that an edit of either is noticed."""
+    digest, pending, seen = hashlib.sha256(), [path], set()
+    while pending:
+        one = pending.pop()
+        if one in seen or not one.is_file():
+            continue
+        seen.add(one)
+        source = one.read_bytes()
+        digest.update(source)
+        try:
+            nodes = list(ast.walk(ast.parse(source)))
+        except (SyntaxError, ValueError):
+            continue
+        names = [a.name for n in nodes if isinstance(n, ast.Import) for a in n.names]
+        names += [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module]
+        for name in names:
+            stem = path.parent.joinpath(*name.split("."))
+            pending += [stem.with_suffix(".py"), stem / "__init__.py"]
+    return digest.hexdigest()[:16]
 
 
 def _execute(path: Path, module_name: str) -> Any:
@@ -130,8 +151,8 @@ def _execute(path: Path, module_name: str) -> Any:
     module = importlib.util.module_from_spec(found)
     sys.modules[module_name] = module
     try:
-        found.loader.exec_module(module)
-    except Exception as error:
+        exec(compile(path.read_bytes(), path, "exec"), vars(module))  # never a stale .pyc
+    except (Exception, SystemExit) as error:
         del sys.modules[module_name]
         raise RepsimError(f"{path} does not run: {type(error).__name__}: {error}.") from error
     cloudpickle.register_pickle_by_value(module)

@@ -171,7 +171,9 @@ def _case_summary(case: str, rows: list[dict]) -> dict[str, Any]:
         "scaled": (mean - chance) / (ceiling - chance),
         "n_ok": len(values),
         "n_seeds": len(rows),
-        "seconds_per_pair": np.median([row["seconds_per_pair"] or np.nan for row in rows]),
+        "seconds_per_pair": np.nanmedian([row["seconds_per_pair"] or np.nan for row in rows])
+        if len(values)
+        else np.nan,
     }
 
 

@@ -111,7 +111,7 @@ def _parse(file: Path) -> list[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-            rows.append(row | {"row": row.get("row") or row_id(row)})
+            rows.append(row | {"row": row.get("row") or row_id(row), "status": row["status"]})
         except (ValueError, KeyError, AttributeError, TypeError):
             torn += 1
     if torn:

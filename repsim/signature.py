@@ -1,9 +1,12 @@
 """What can be read off a function: its keywords with defaults, and whether its code changed."""
 
+import functools
 import hashlib
 import inspect
 from collections.abc import Callable
 from typing import Any
+
+PLAIN = (str, bytes, int, float, complex, type(None), type(...))
 
 
 def keywords(function: Callable) -> dict[str, Any]:
@@ -24,15 +27,45 @@ def is_required(default: Any) -> bool:
     return default is inspect.Parameter.empty
 
 
-def code_hash(function: Callable) -> str:
-    """Tells two versions of a function apart: results of an edited metric are never reused."""
+def code_hash(*functions: Any) -> str:
+    """Tells versions of functions apart, so that results of an edited metric are never reused.
+
+    Counts code, defaults, what a closure holds and partial arguments; not what other functions,
+    found by their global names, do.
+    """
     digest = hashlib.sha256()
-    code = getattr(function, "__code__", None)
-    pending = [code] if code is not None else []
+    pending, seen = list(functions), set()
     while pending:
-        code = pending.pop()
-        digest.update(code.co_code + repr(code.co_names).encode())
-        nested = [c for c in code.co_consts if inspect.iscode(c)]
-        digest.update(repr([c for c in code.co_consts if not inspect.iscode(c)]).encode())
-        pending += nested
+        one = pending.pop()
+        if id(one) in seen and not isinstance(one, PLAIN):
+            continue
+        seen.add(id(one))
+        parts = _parts(one)
+        digest.update(repr(one).encode() if parts is None else f"{len(parts)} parts".encode())
+        pending += parts or []
     return digest.hexdigest()[:16]
+
+
+def _parts(one: Any) -> list[Any] | None:
+    """What makes up a thing, in a fixed order; None for what its print tells in full."""
+    if isinstance(one, functools.partial):
+        return [one.func, *one.args, *sorted(one.keywords.items())]
+    if inspect.ismethod(one):
+        return [one.__func__, one.__self__]
+    if inspect.isfunction(one):
+        held = [cell.cell_contents for cell in one.__closure__ or ()]
+        return [one.__code__, one.__defaults__, *(one.__kwdefaults__ or {}).items(), *held]
+    if inspect.iscode(one):
+        return [one.co_code, one.co_names, *one.co_consts]
+    if isinstance(one, (tuple, list)):
+        return list(one)
+    if isinstance(one, frozenset):
+        return sorted(one, key=repr)
+    if isinstance(one, PLAIN):
+        return None
+    if hasattr(one, "tobytes"):
+        return [str(one.dtype), one.tobytes()]
+    if inspect.ismodule(one) or inspect.isclass(one) or not hasattr(one, "__dict__"):
+        return [getattr(one, "__qualname__", type(one).__qualname__)]
+    called = [type(one).__call__] if callable(one) else []
+    return [type(one).__qualname__, *called, *sorted(vars(one).items())]

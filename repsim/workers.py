@@ -5,6 +5,7 @@ answers to its output. Nothing of the caller's main module is imported, so that 
 guard, and each worker does its linear algebra in one thread.
 """
 
+import contextlib
 import os
 import pickle
 import queue
@@ -26,6 +27,14 @@ class Worker:
 
     def __init__(self) -> None:
         self.process: subprocess.Popen | None = None
+        self.closed = False
+        self.lock = threading.Lock()
+
+    def close(self) -> None:
+        """End the process for good: no other takes its place."""
+        with self.lock:
+            self.closed = True
+        self.stop()
 
     def call(self, function: Callable, *arguments: Any, timeout: float | None = None) -> Any:
         """function(*arguments) as computed by the child.
@@ -34,13 +43,22 @@ class Worker:
         """
         import cloudpickle
 
-        if self.process is None:
-            self._start()
-        process = self.process
+        try:
+            message = cloudpickle.dumps((function, arguments))
+        except Exception as error:
+            raise MetricError(
+                f"it cannot be sent to a worker ({error}): pickle the metric, or use workers=0."
+            ) from error
+        with self.lock:
+            if self.closed:
+                raise MetricError("its worker was closed.")
+            if self.process is None:
+                self._start()
+            process = self.process
         watch = threading.Timer(timeout or 0, process.kill)
         started = time.monotonic()
         try:
-            _send(process.stdin, cloudpickle.dumps((function, arguments)))
+            _send(process.stdin, message)
             if timeout is not None:
                 watch.start()
             answer = pickle.loads(_receive(process.stdout))
@@ -62,12 +80,14 @@ class Worker:
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdin.close()
-            self.process.stdout.close()
-            self.process = None
+        with self.lock:
+            process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
@@ -110,7 +130,7 @@ def scores_from_workers(
         while not tasks.empty():
             tasks.get()
         for worker in workers:
-            worker.stop()
+            worker.close()
 
 
 def _serve(
@@ -167,11 +187,13 @@ def _answer_tasks() -> None:
     _die_with_parent()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    tasks = os.fdopen(os.dup(0), "rb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     import repsim.run  # noqa: F401  (loaded before the first timed call)
 
     while True:
         try:
-            message = _receive(sys.stdin.buffer)
+            message = _receive(tasks)
         except EOFError:
             return
         try:
@@ -179,7 +201,10 @@ def _answer_tasks() -> None:
             answer = function(*arguments)
         except Exception as error:
             answer = error
-        _send(answers, pickle.dumps(answer))
+        try:
+            _send(answers, pickle.dumps(answer))
+        except BrokenPipeError:  # nobody is left to answer
+            os._exit(1)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ def spectral_distance(a: Any, b: Any, order: float = 2) -> Any:
     xp = array_namespace(a)
     cost = xp.abs(a[:, None] - b[None, :]) ** order
     plan = xp.asarray(transport_plan(as_numpy(cost)), dtype=cost.dtype, device=cost.device)
-    return xp.sum(plan * cost) ** (1 / order)
+    total = xp.sum(plan * cost)
+    return total ** (1 / order) if total > 0 else total
 
 
 def transport_plan(cost: np.ndarray) -> np.ndarray:

@@ -29,7 +29,8 @@ def prepare(x: Any) -> tuple[Any, Any, Any]:
     xp = array_namespace(x)
     x = centred(x)
     x = x / xp.max(xp.abs(x))
-    gram = x @ xp.asarray(x.T, copy=True) if x.shape[0] < x.shape[1] else None
+    # a copy: numpy's product of one buffer with itself can crash in threaded BLAS (numpy#19685)
+    gram = x @ (1 * x.T) if x.shape[0] < x.shape[1] else None
     within = x.T @ x if gram is None else gram
     return x, gram, xp.linalg.matrix_norm(within)
 

@@ -1,0 +1,230 @@
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from repsim.errors import RepsimError
+from repsim.results import FILE, append, finished, provenance, read_rows, row_id
+
+WRITER = """
+import sys
+from repsim.results import append
+folder, writer = sys.argv[1:]
+for number in range(200):
+    text = writer * (1 + 37 * number % 5000)
+    append(folder, [{"row": f"{writer}{number}", "status": "ok", "text": text}])
+"""
+
+SLOW = """
+import os, time
+def slow(x, y):
+    with open("calls", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    time.sleep(0.01)
+    return float(abs(x.std() - y.std()))
+"""
+
+
+def row(name, status="ok", **more):
+    return {"row": name, "status": status, **more}
+
+
+def lines(folder):
+    return (folder / FILE).read_text().splitlines()
+
+
+def test_rows_come_back_in_the_order_they_were_added(tmp_path):
+    rows = [row("a", value=0.1), row("b", nested={"k": [1, None, "ö"]})]
+    append(tmp_path / "new" / "folder", rows[:1])
+    append(tmp_path / "new" / "folder", rows[1:])
+    assert read_rows(tmp_path / "new" / "folder") == rows
+    assert read_rows(tmp_path / "new" / "folder" / FILE) == rows
+
+
+def test_several_folders_are_read_together(tmp_path):
+    append(tmp_path / "one", [row("a"), row("b", value=1)])
+    append(tmp_path / "two", [row("b", value=2), row("c")])
+    rows = read_rows(tmp_path / "one", tmp_path / "two")
+    assert [one["row"] for one in rows] == ["a", "b", "c"]
+    assert rows[1]["value"] == 2
+
+
+def test_the_last_row_of_an_id_wins(tmp_path):
+    append(tmp_path, [row("a", value=1), row("a", value=2)])
+    assert read_rows(tmp_path) == [row("a", value=2)]
+    assert len(lines(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("order", [("ok", "failed"), ("failed", "ok"), ("failed", "ok", "failed")])
+def test_ok_beats_failed_in_any_order(tmp_path, order):
+    append(tmp_path, [row("a", status, number=number) for number, status in enumerate(order)])
+    assert read_rows(tmp_path) == [row("a", "ok", number=order.index("ok"))]
+
+
+def test_failures_are_not_finished(tmp_path):
+    append(tmp_path, [row("a"), row("b", "failed"), row("c", "not_applicable")])
+    assert set(finished(tmp_path)) == {"a", "c"}
+    assert finished(tmp_path / "nothing") == finished(None) == {}
+
+
+def test_not_a_number_is_never_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        append(tmp_path, [row("a", value=float("nan"))])
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_torn_last_line_is_passed_over_and_the_next_row_starts_a_line(tmp_path):
+    append(tmp_path, [row("a"), row("b"), row("c")])
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole[:-9])
+    with pytest.warns(UserWarning, match="passed over 1 unreadable line;"):
+        assert read_rows(tmp_path) == [row("a"), row("b")]
+    append(tmp_path, [row("d")])
+    with pytest.warns(UserWarning, match="passed over 1 unreadable line;"):
+        assert read_rows(tmp_path) == [row("a"), row("b"), row("d")]
+
+
+def test_a_whole_last_line_without_its_end_is_kept(tmp_path):
+    append(tmp_path, [row("a")])
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-1])
+    append(tmp_path, [row("b")])
+    assert read_rows(tmp_path) == [row("a"), row("b")]
+
+
+@pytest.mark.parametrize(
+    "torn", [b"\xff\xfe\n", b"3\n", b"[]\n", b"null\n", b"{}\n", b'{"row": "x"}\n']
+)
+def test_lines_that_are_no_rows_are_passed_over(tmp_path, torn):
+    append(tmp_path, [row("a")])
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(torn)
+    append(tmp_path, [row("b")])
+    with pytest.warns(UserWarning, match="passed over 1"):
+        assert read_rows(tmp_path) == [row("a"), row("b")]
+
+
+def test_empty_lines_are_no_loss(tmp_path):
+    (tmp_path / FILE).write_text("\n" + json.dumps(row("a")) + "\n\n")
+    assert read_rows(tmp_path) == [row("a")]
+
+
+def test_two_processes_that_write_at_once_lose_nothing(tmp_path):
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, name]) for name in ("a", "b")
+    ]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    rows = [json.loads(line) for line in lines(tmp_path)]
+    assert sorted(one["row"] for one in rows) == sorted(f"{w}{n}" for w in "ab" for n in range(200))
+    assert all(set(one["text"]) == {one["row"][0]} for one in rows)
+    switches = sum(a["row"][0] != b["row"][0] for a, b in itertools.pairwise(rows))
+    assert switches > 1  # they did write at the same time
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_words(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RepsimError, match=r"Cannot write results to .*file.*another folder"):
+        append(tmp_path / "file" / "results", [row("a")])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_told_in_words(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(RepsimError, match="Permission denied"):
+        append(tmp_path, [row("a")])
+
+
+def test_results_that_are_not_there_are_told_in_words(tmp_path):
+    with pytest.raises(RepsimError, match=r"No results at .*repsim score"):
+        read_rows(tmp_path / "nothing")
+
+
+IDENTITY = {
+    "schema": 1, "case": "suite/a", "case_version": 1, "protocol": "controlled", "size": "full",
+    "metric": "m", "parameters": {"a": 1, "b": [2]}, "metric_version": 1, "code": None, "seed": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IDENTITY)
+def test_the_id_changes_with_each_fact_of_the_identity(name):
+    assert row_id(IDENTITY | {name: "other"}) != row_id(IDENTITY)
+
+
+def test_the_id_changes_with_nothing_else():
+    other = IDENTITY | {"parameters": {"b": [2], "a": 1}, "seconds": 3.0, "status": "failed"}
+    assert row_id(other) == row_id(IDENTITY)
+
+
+def test_provenance_names_versions_and_platform():
+    found = provenance()
+    assert found["versions"]["numpy"].count(".") == 2
+    assert found["versions"]["repsim"]
+    assert set(found) == {"versions", "python", "platform", "commit"}
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+@pytest.mark.parametrize(
+    ("command", "n_rows", "sent", "status"),
+    [("board", 18, signal.SIGKILL, -9), ("score", 12, signal.SIGINT, 130)],
+)
+def test_a_run_that_is_stopped_repeats_and_loses_nothing(
+    tmp_path, monkeypatch, command, n_rows, sent, status
+):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(SLOW)
+    words = [sys.executable, "-c", "from repsim.cli import main; main()", command, "mine.py:slow"]
+    words += ["--quick", "--seeds", "3"]
+    rows = tmp_path / "results" / FILE
+
+    def n_lines():
+        return rows.read_bytes().count(b"\n") if rows.exists() else 0
+
+    with open("errors", "w") as errors:
+        first = subprocess.Popen(words, stdout=errors, stderr=errors)
+        assert until(lambda: n_lines() >= 3, 60)
+        first.send_signal(sent)
+        assert first.wait(20) == status
+    workers = set(Path("calls").read_text().split()) - {str(first.pid)}
+    assert workers
+    assert until(lambda: not any(alive(pid) for pid in workers), 10)
+    assert ("again to go on" in Path("errors").read_text()) == (sent == signal.SIGINT)
+    assert "Traceback" not in Path("errors").read_text()
+    kept = rows.read_bytes()
+    assert 3 <= kept.count(b"\n") < n_rows
+    second = subprocess.run(words, capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
+    assert rows.read_bytes().startswith(kept[: kept.rfind(b"\n") + 1])
+    ids = [json.loads(line)["row"] for line in rows.read_text().splitlines()]
+    assert len(ids) == len(set(ids)) == n_rows
+
+
+def test_a_busy_worker_does_not_outlive_its_parent(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(SLOW.replace("0.01", "600"))
+    code = "import repsim; repsim.evaluate(['mine.py:slow'], seeds=1, quick=True, workers=1)"
+    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    calls = Path("calls")
+    assert until(lambda: calls.exists() and calls.read_text().endswith("\n"), 60)
+    worker = int(calls.read_text())
+    assert alive(worker)
+    parent.kill()
+    assert parent.wait(20) == -9
+    assert until(lambda: not alive(worker), 10)
