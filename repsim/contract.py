@@ -15,7 +15,7 @@ import numpy as np
 
 from repsim.arrays import Sets, guard_inputs, held_fixed, read_set, same_library
 from repsim.errors import InputError, MetricError, RepsimError
-from repsim.signature import code_hash, is_required, keywords
+from repsim.signature import code_hash, differ, is_required, keywords, named
 
 KINDS = ("distance", "similarity")
 VIEWS = ("samples", "trajectories", "truth")
@@ -48,6 +48,7 @@ class Metric:
     arrays        "any": numpy or torch, gradients flow; "numpy": torch input is converted
     control       a yardstick with a known answer, not a contestant
     code          hash of the source file of a metric that is not ours
+    instead       a parameter -> those it stands in for, which are dropped when it is given
     """
 
     name: str
@@ -68,6 +69,7 @@ class Metric:
     control: bool = False
     code: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    instead: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __call__(self, x: Any, y: Any, *, rng: np.random.Generator | None = None) -> Any:
         """The value in the metric's own orientation: a float for numpy, a 0-d tensor for torch.
@@ -91,7 +93,8 @@ class Metric:
     def id(self) -> str:
         """The name with the parameters that have no default or differ from it, sorted."""
         defaults = _parameters(self)
-        shown = [f"{k}={v!r}" for k, v in sorted(self.parameters.items()) if defaults[k] != v]
+        given = [(k, v) for k, v in sorted(self.parameters.items()) if differ(defaults[k], v)]
+        shown = [f"{k}={named(v) if named(v) is not v else repr(v)}" for k, v in given]
         return f"{self.name}({', '.join(shown)})" if shown else self.name
 
     def __str__(self) -> str:
@@ -104,7 +107,15 @@ class Metric:
             if name not in known:
                 listed = ", ".join(sorted(known)) or "none"
                 raise RepsimError(f"{self.name} has no parameter {name!r}. It has: {listed}.")
-        return dataclasses.replace(self, parameters={**self.parameters, **parameters})
+        given = [name for name, value in parameters.items() if value is not None]
+        dropped = {old for name in given for old in self.instead.get(name, ())}
+        if clash := dropped & set(parameters):
+            raise RepsimError(
+                f"{self.name}: {', '.join(sorted(clash))} and the model given are two ways to the "
+                "same. Give one."
+            )
+        kept = {k: v for k, v in self.parameters.items() if k not in dropped}
+        return dataclasses.replace(self, parameters=kept | parameters)
 
     def prepare_sets(self, sets: Mapping[str, Any], rng: np.random.Generator | None = None) -> Sets:
         """Check all sets, bring them to one array library and prepare each once."""

@@ -131,6 +131,28 @@ def distance_heatmap(matrix: xr.DataArray) -> Figure:
     return figure
 
 
+def dsa_sensitivity(distances: xr.DataArray) -> Figure:
+    """Mean distance between sets over delays and rank, from `repsim.dynamics.sensitivity`.
+
+    distances    dims (delays, rank, x, y); what some set cannot carry is NaN and stays blank
+    """
+    matrices = distances.transpose("delays", "rank", "x", "y")
+    pairs = ~np.eye(matrices.sizes["x"], dtype=bool)
+    mean = matrices.where(pairs).mean(("x", "y"))
+    figure, axes = _figure(2.2 + 0.6 * mean.sizes["rank"], 1.4 + 0.5 * mean.sizes["delays"], LIGHT)
+    sns.heatmap(
+        pd.DataFrame(mean.values, mean["delays"].values, mean["rank"].values),
+        ax=axes,
+        cmap=COLOURS,
+        annot=True,
+        fmt=".2g",
+        cbar_kws={"label": f"mean {_shown(distances.attrs.get('metric', 'distance'))}"},
+    )
+    axes.set(xlabel="rank", ylabel="delays")
+    axes.tick_params(axis="y", rotation=0)
+    return figure
+
+
 def page_figures(board: Leaderboard) -> dict[str, CaseFigures]:
     """For each case a strip of values per seed, and the mean distances of the best metrics."""
     cases = [case for case in board.cases.index if case in board.table]

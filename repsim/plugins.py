@@ -20,18 +20,27 @@ from typing import Any
 from repsim.contract import Metric, as_metric
 from repsim.errors import RepsimError
 from repsim.metrics import METRICS as OWN_METRICS
+from repsim.metrics import OPT_IN
 
 
 class Table(Mapping):
     """Names -> objects, resolved when asked for; plug-ins included."""
 
-    def __init__(self, noun: str, own: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        noun: str,
+        own: Mapping[str, str] | None = None,
+        opt_in: Mapping[str, str] | None = None,
+    ) -> None:
         self.noun = noun
+        self.opt_in = opt_in or {}
         self.own = own or {}
         self._names: dict[str, Any] | None = None
 
     def __getitem__(self, name: str) -> Any:
         names = self._load()
+        if name in self.opt_in:
+            return _resolve(self.opt_in[name])
         if name not in names:
             near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
             near += [known for known in names if name and name in known and known not in near]
@@ -49,7 +58,7 @@ class Table(Mapping):
         return len(self._load())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._load()
+        return name in self._load() or name in self.opt_in
 
     def _load(self) -> dict[str, Any]:
         if self._names is None:
@@ -66,7 +75,7 @@ class Table(Mapping):
         return self._names
 
 
-METRICS = Table("metric", OWN_METRICS)
+METRICS = Table("metric", OWN_METRICS, OPT_IN)
 SUITES = Table("suite")
 MODELS = Table("model")
 

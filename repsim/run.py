@@ -17,6 +17,7 @@ from repsim.errors import InputError, MetricError, RepsimError
 from repsim.pairs import distances
 from repsim.plugins import SUITES, get_metric
 from repsim.results import SCHEMA, append, finished, now, provenance, row_id
+from repsim.signature import named
 from repsim.testcase import TestCase, fingerprint_sets
 
 Row = dict[str, Any]
@@ -98,7 +99,7 @@ def head(metric: Metric, case: TestCase, seed: int, protocol: str, quick: bool) 
         "axis": case.axis,
         "metric": metric.name,
         "id": metric.id,
-        "parameters": dict(sorted(metric.parameters.items())),
+        "parameters": {k: named(v) for k, v in sorted(metric.parameters.items())},
         "metric_version": metric.version,
         "code": metric.code,
         "control": metric.control,

@@ -1,4 +1,4 @@
-"""What can be read off a function: its keywords with defaults, and whether its code changed."""
+"""What a metric's function tells of itself: keywords, defaults, names, and changes of its code."""
 
 import functools
 import hashlib
@@ -25,6 +25,20 @@ def keywords(function: Callable) -> dict[str, Any]:
 def is_required(default: Any) -> bool:
     """Whether a keyword has no default."""
     return default is inspect.Parameter.empty
+
+
+def named(value: Any) -> Any:
+    """A parameter as it can be printed and stored: a model by its short name, the rest as it is."""
+    if not hasattr(value, "__dict__"):
+        return value
+    from repsim.dynamics.koopman import describe
+
+    return describe(value)
+
+
+def differ(default: Any, value: Any) -> bool:
+    """Whether a parameter has to be named; models are never compared by value."""
+    return default is not value and (hasattr(value, "__dict__") or default != value)
 
 
 def code_hash(*functions: Any) -> str:

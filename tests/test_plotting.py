@@ -35,3 +35,14 @@ def test_the_figure_shows_the_ranks():
     axes = plotting.leaderboard_figure(board).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["1  one", "2  two"]
     assert axes.collections[-1].get_offsets()[0, 0] == pytest.approx(0.82)  # (0.91 - 0.5) / 0.5
+
+
+def test_sensitivity_shows_the_mean_over_pairs_and_blanks() -> None:
+    coordinates = {"delays": [2, 5], "rank": [3, 9], "x": ["a", "b"], "y": ["a", "b"]}
+    values = np.array([[0.0, 3.0], [1.0, 0.0]]) * np.ones((2, 2, 1, 1))
+    values[1, 1] = np.nan
+    grid = xr.DataArray(values, coordinates, tuple(coordinates), attrs={"metric": "dsa"})
+    axes, bar = plotting.dsa_sensitivity(grid).axes
+    assert [text.get_text() for text in axes.texts] == ["2", "2", "2"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("rank", "delays")
+    assert bar.get_ylabel() == "mean dsa"

@@ -5,6 +5,8 @@ H = [x_t, x_{t-tau}, ..., x_{t-(q-1)tau}]      q delays, interval tau, windows w
 H = V S W'                                     V: whitened principal coordinates, the first `rank`
 are kept A = argmin ||V_+ - V_- A'||^2 + ridge ||A||^2  over pairs of neighbouring windows of one
 trial
+
+H itself is formed only where conditioning demands it (repsim.dynamics.whitening).
 """
 
 from dataclasses import dataclass
@@ -12,114 +14,107 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from repsim.errors import InputError, RepsimError
+from repsim.dynamics.ranks import check_rank
+from repsim.dynamics.trials import Trials, delay_embed
+from repsim.dynamics.whitening import whiten
+from repsim.errors import InputError
+
+__all__ = ["Operator", "delay_embed", "fit_operator"]
 
 
 @dataclass(frozen=True)
 class Operator:
-    """A fitted operator: v_{t+1} = matrix v_t in whitened delay coordinates, v = basis' h."""
+    """A fitted operator: v_{t+1} = matrix v_t in whitened delay coordinates, v = basis' h.
+
+    matrix           (rank, rank)
+    basis            (delays * unit, rank), newest lag first
+    singular_values  (rank,), of the delay embedding
+    route            "lags", "gram" or "svd": how it was computed
+    """
 
     matrix: Any
     basis: Any
     singular_values: Any
     delays: int
     interval: int
+    route: str = "svd"
 
     @property
     def eigenvalues(self) -> Any:
         """Eigenvalues of the operator, one a mode; 1 is a constant, |z| < 1 decays."""
         return array_namespace(self.matrix).linalg.eigvals(self.matrix)
 
+    @property
+    def rank(self) -> int:
+        """Number of whitened coordinates."""
+        return self.matrix.shape[0]
 
-def delay_embed(trajectories: Any, delays: int, interval: int = 1) -> Any:
-    """(trial, time, unit) -> (trial, time - (delays - 1) interval, delays * unit), the newest
-    first.
+    @property
+    def readout(self) -> Any:
+        """(unit, rank): the least-squares map from coordinates to the newest sample."""
+        n_units = self.basis.shape[0] // self.delays
+        return self.basis[:n_units] * self.singular_values**2
 
-    raises  InputError when a trial is too short for the window
-    """
-    for name, value in (("delays", delays), ("interval", interval)):
-        if not isinstance(value, int) or value < 1:
-            raise RepsimError(f"{name} is {value!r}; give a whole number of at least 1.")
-    n_steps = trajectories.shape[1]
-    reach = (delays - 1) * interval
-    if n_steps - reach < 2:
-        raise InputError(
-            f"{delays} delays at interval {interval} need at least {reach + 2} time steps; "
-            f"the trials have {n_steps}. "
-            f"Use delays <= {max((n_steps - 2) // interval + 1, 1)} or longer trials."
-        )
-    xp = array_namespace(trajectories)
-    lagged = [
-        trajectories[:, reach - j * interval : n_steps - j * interval, :] for j in range(delays)
-    ]
-    return xp.concat(lagged, axis=-1)
+    def predict(self, trajectories: Any, n_steps: int) -> Any:
+        """What follows the end of each trial; see repsim.dynamics.prediction."""
+        from repsim.dynamics import prediction
+
+        return prediction.following(self, trajectories, n_steps)
+
+    def score(self, trajectories: Any, n_steps: int = 1) -> float:
+        """Error of 1 to n_steps-step predictions over that of persistence (MASE); 1 is chance."""
+        from repsim.dynamics import prediction
+
+        return prediction.scaled_error(self, trajectories, n_steps)
+
+    def aic(self, trajectories: Any) -> float:
+        """Akaike's criterion of the one-step predictions; smaller is better."""
+        from repsim.dynamics import prediction
+
+        return prediction.information_criterion(self, trajectories)
 
 
 def fit_operator(
-    trajectories: Any, delays: int, rank: int, *, interval: int = 1, ridge: float = 1e-8
+    trajectories: Any,
+    delays: int,
+    rank: int | float | str,
+    *,
+    interval: int = 1,
+    ridge: float = 1e-8,
 ) -> Operator:
     """Fit the operator of a set of trajectories.
 
-    trajectories  (trial, time, unit), numpy or torch; computed in float64
+    trajectories  (trial, time, unit), numpy or torch; or a sequence of (time, unit) trials of any
+                  lengths, each an array, a memory map or a function that returns one
     delays        number of delayed copies; interval the steps between them
-    rank          number of principal coordinates kept
+    rank          number of principal coordinates kept; a fraction below 1: as many as carry that
+                  share of variance; "gavish-donoho": those above the optimal hard threshold
     ridge         penalty on the operator, relative to whitened coordinates of unit norm
+    returns       Operator in float64
     raises        InputError for trials shorter than the window, a rank above what the data carry,
                   or too few transitions to determine the operator
+    cost          2 delays time unit^2 a trial (3 for interval > 1) and (delays unit)^3; memory
+                  (delays unit)^2 and a few trials. Where the weakest coordinate kept is below
+                  1e-2 of the strongest: delays times that, memory delays times one chunk of trials
     source        Ostrow et al. 2023, arXiv:2306.10168, section 3; Arbabi and Mezic 2017,
                   arXiv:1611.06664
     """
-    xp = array_namespace(trajectories)
-    embedded = delay_embed(xp.astype(trajectories, xp.float64), delays, interval)
-    n_trials, n_windows, n_columns = embedded.shape
-    _check_rank(rank, n_trials * (n_windows - 1), n_columns)
-    coordinates, singular_values, basis = _whitened(xp.reshape(embedded, (-1, n_columns)), rank)
-    coordinates = xp.reshape(coordinates, (n_trials, n_windows, rank))
-    before = xp.reshape(coordinates[:, :-1], (-1, rank))
-    after = xp.reshape(coordinates[:, 1:], (-1, rank))
-    gram = before.T @ before + ridge * xp.eye(rank, dtype=xp.float64, device=before.device)
-    matrix = xp.linalg.solve(gram, before.T @ after).T
-    return Operator(matrix, basis, singular_values, delays, interval)
+    rank = check_rank(rank)
+    trials = Trials(trajectories, delays, interval)
+    if isinstance(rank, int):
+        _check_enough(rank, trials.n_transitions, trials.n_columns)
+    whitened = whiten(trials, rank)
+    return Operator(
+        matrix=whitened.matrix(whitened.basis.shape[1], ridge),
+        basis=whitened.basis,
+        singular_values=whitened.singular_values,
+        delays=trials.delays,
+        interval=trials.interval,
+        route=whitened.route,
+    )
 
 
-def _whitened(rows: Any, rank: int) -> tuple[Any, Any, Any]:
-    """The first `rank` left singular vectors, the singular values kept, and rows -> coordinates."""
-    xp = array_namespace(rows)
-    scale = xp.max(xp.abs(rows))
-    if not scale > 0:
-        raise InputError(
-            "all values are zero, so there are no dynamics to fit. Check how the set was recorded."
-        )
-    values, right = _principal(rows / scale, rank)
-    carried = int(xp.sum(values > 2.3e-16 * max(rows.shape) * values[0]))
-    if rank > carried:
-        raise InputError(
-            f"rank {rank} is above what the data carry: {carried} of {rows.shape[1]} delay "
-            f"coordinates stand out from rounding. Use rank <= {carried}, or more delays."
-        )
-    values = values[:rank] * scale
-    basis = right[:, :rank] / values
-    return rows @ basis, values, basis
-
-
-def _principal(rows: Any, rank: int) -> tuple[Any, Any]:
-    """Singular values and right singular vectors, by the Gram matrix where that keeps the digits.
-
-    Its eigenvalues are squared, so a direction 1e-4 as strong as the first still has 8 digits.
-    """
-    xp = array_namespace(rows)
-    if rows.shape[0] > rows.shape[1]:
-        squared, vectors = xp.linalg.eigh(rows.T @ rows)
-        squared, vectors = xp.flip(squared, axis=0), xp.flip(vectors, axis=1)
-        if squared[rank - 1] > 1e-8 * squared[0]:
-            return xp.sqrt(xp.clip(squared, 0, None)), vectors
-    _, values, right = xp.linalg.svd(rows, full_matrices=False)
-    return values, right.T
-
-
-def _check_rank(rank: int, n_transitions: int, n_columns: int) -> None:
-    if not isinstance(rank, int) or rank < 1:
-        raise RepsimError(f"rank is {rank!r}; give a whole number of at least 1.")
+def _check_enough(rank: int, n_transitions: int, n_columns: int) -> None:
     if rank > n_columns:
         raise InputError(
             f"rank {rank} is above the {n_columns} delay coordinates (delays x units). "

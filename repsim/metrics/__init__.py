@@ -1,4 +1,7 @@
-"""The metrics, one method a file. METRICS is the table: a name, and where it lives."""
+"""The metrics, one method a file. METRICS is the table: a name, and where it lives.
+
+OPT_IN is found by name alone: slow or other people's, never listed nor run by default.
+"""
 
 METRICS = {
     "linear_cka": "repsim.metrics.linear_cka:linear_cka",
@@ -14,3 +17,5 @@ METRICS = {
     "shuffled_time": "repsim.metrics.controls:shuffled_time",
     "oracle": "repsim.metrics.controls:oracle",
 }
+
+OPT_IN = {"reference_dsa": "repsim.metrics.reference_dsa:reference_dsa"}

@@ -13,14 +13,26 @@ from array_api_compat import array_namespace
 
 from repsim.activations import as_numpy
 from repsim.contract import metric
+from repsim.dynamics.choice import choose
+from repsim.dynamics.koopman import prepare_operator
 from repsim.dynamics.operator import fit_operator
 from repsim.errors import RepsimError
 
 COMPARISONS = ("angular", "euclidean")
 
 
-def prepare(x: Any, *, delays: int, rank: int, interval: int = 1, ridge: float = 1e-8) -> Any:
-    """The fitted operator, (rank, rank)."""
+def prepare(
+    x: Any,
+    *,
+    delays: int | None = None,
+    rank: int | None = None,
+    interval: int = 1,
+    ridge: float = 1e-8,
+    operator: Any = None,
+) -> Any:
+    """The fitted operator, (rank, rank), or what a given operator model fits, (n, n)."""
+    if operator is not None:
+        return prepare_operator(x, operator=operator)
     return fit_operator(x, delays, rank, interval=interval, ridge=ridge).matrix
 
 
@@ -49,8 +61,10 @@ def _solve(a: Any, b: Any, comparison: str) -> Any:
     view="trajectories",
     range=(0, 3.141592653589793),
     invariant_to={"isotropic_scaling", "permutation", "orthogonal"},
+    choose=choose,
     prepare=prepare,
     parameters={"delays": 10, "rank": 20},
+    instead={"operator": ("delays", "rank", "interval", "ridge")},
     compare_all=compare_all,
     arrays="any",
     source="Ostrow et al. 2023, arXiv:2306.10168, section 3",
@@ -60,8 +74,11 @@ def dsa(a: Any, b: Any, *, comparison: str = "angular") -> Any:
 
     x, y        (trial, time, unit); any number of trials, steps and units, in any order of trials
     delays      number of delayed copies, interval steps apart
-    rank        number of whitened principal coordinates of the delay embedding
+    rank        number of whitened principal coordinates of the delay embedding; "auto" for one or
+                both: by held-out prediction, shared by all sets
     ridge       penalty of the fit
+    operator    a pykoopman or PyDMD model, or any object with fit and a matrix, instead of the four
+                above; invariances then hold as far as its observables keep them
     comparison  "angular": radians in [0, pi]; "euclidean": ||A - C B C'|| for unit norms, in [0, 2]
     raises      InputError for trials shorter than the window, or a rank above what the data carry
     """

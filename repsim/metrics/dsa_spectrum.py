@@ -7,12 +7,24 @@ Blind to eigenvectors, hence cheaper and coarser than dsa; see repsim.dynamics.s
 from typing import Any
 
 from repsim.contract import metric
+from repsim.dynamics.choice import choose
+from repsim.dynamics.koopman import prepare_operator
 from repsim.dynamics.operator import fit_operator
 from repsim.dynamics.spectra import spectral_distance
 
 
-def prepare(x: Any, *, delays: int, rank: int, interval: int = 1, ridge: float = 1e-8) -> Any:
-    """The eigenvalues of the fitted operator, (rank,)."""
+def prepare(
+    x: Any,
+    *,
+    delays: int | None = None,
+    rank: int | None = None,
+    interval: int = 1,
+    ridge: float = 1e-8,
+    operator: Any = None,
+) -> Any:
+    """The eigenvalues of the fitted operator, (rank,), or of what a given operator model fits."""
+    if operator is not None:
+        return prepare_operator(x, operator=operator, eigenvalues=True)
     return fit_operator(x, delays, rank, interval=interval, ridge=ridge).eigenvalues
 
 
@@ -20,8 +32,10 @@ def prepare(x: Any, *, delays: int, rank: int, interval: int = 1, ridge: float =
     view="trajectories",
     invariant_to={"isotropic_scaling", "permutation", "orthogonal"},
     triangle=True,
+    choose=choose,
     prepare=prepare,
     parameters={"delays": 10, "rank": 20},
+    instead={"operator": ("delays", "rank", "interval", "ridge")},
     arrays="any",
     source="Ostrow et al. 2023, arXiv:2306.10168, section 3.3",
 )
