@@ -49,12 +49,14 @@ def listing(what: str) -> list[dict[str, str]]:
     from repsim.plugins import METRICS, MODELS, SUITES
 
     if what == "metrics":
-        metrics = [METRICS[name] for name in METRICS]
+        metrics = [METRICS[name] for name in (*METRICS, *METRICS.opt_in)]
         return [
             {
                 "metric": m.id,
                 "view": m.view,
-                "kind": m.kind + (", control" if m.control else ""),
+                "kind": m.kind
+                + ", control" * m.control
+                + ", run only by name" * (m.name in METRICS.opt_in),
                 "what": (m.function.__doc__ or "").partition("\n")[0],
             }
             for m in metrics

@@ -31,6 +31,8 @@ NOT_APPLICABLE = {
     "rbf_cka": NO_TRIANGLE,
     "procrustes": set(),
     "angular_procrustes": set(),
+    "delay_cka": NO_TRIANGLE | NO_COMMON_SAMPLES,
+    "delay_procrustes": NO_COMMON_SAMPLES,
     "dsa": NO_TRIANGLE | NO_COMMON_SAMPLES,
     "dsa_spectrum": NO_COMMON_SAMPLES,
     "constant": set(),
@@ -47,6 +49,8 @@ INVARIANT = {
     "rbf_cka": RIGID | {"translation", "isotropic_scaling"},
     "procrustes": RIGID | {"translation"},
     "angular_procrustes": RIGID | {"translation", "isotropic_scaling"},
+    "delay_cka": RIGID | {"translation", "isotropic_scaling"},
+    "delay_procrustes": RIGID | {"translation", "isotropic_scaling"},
     "dsa": RIGID | {"isotropic_scaling"},
     "dsa_spectrum": RIGID | {"isotropic_scaling"},
     "constant": set(TRANSFORMATIONS),
@@ -55,9 +59,12 @@ INVARIANT = {
     "shuffled_time": RIGID | {"isotropic_scaling"},
     "oracle": set(),
 }
-STRICT = {"procrustes", "angular_procrustes", "dsa_spectrum", "constant"}
-SIMILARITIES = {"linear_cka", "debiased_cka", "rbf_cka"}
-PARAMETERS = dict.fromkeys(("dsa", "dsa_spectrum", "shuffled_time"), "(delays=10, rank=20)")
+STRICT = {"procrustes", "angular_procrustes", "delay_procrustes", "dsa_spectrum", "constant"}
+SIMILARITIES = {"linear_cka", "debiased_cka", "rbf_cka", "delay_cka"}
+PARAMETERS = {
+    **dict.fromkeys(("dsa", "dsa_spectrum", "shuffled_time"), "(delays=10, rank=20)"),
+    **dict.fromkeys(("delay_cka", "delay_procrustes"), "(delays=10)"),
+}
 CONTROLS = {"constant", "random", "shuffled_trials", "shuffled_time", "oracle"}
 
 
@@ -77,13 +84,13 @@ def test_check(metric_name, name):
 
 
 def test_every_pair_is_counted():
-    assert len(METRICS) == 12
+    assert len(METRICS) == 14
     assert len(CHECKS) == 20
     assert len(PAIRS) == len(set(PAIRS)) == len(METRICS) * len(CHECKS)
     assert Counter(expected(*pair) for pair in PAIRS) == {
-        "pass": 194,
+        "pass": 231,
         "fail": 15,
-        "not applicable": 31,
+        "not applicable": 34,
     }
 
 

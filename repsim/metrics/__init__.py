@@ -1,6 +1,6 @@
 """The metrics, one method a file. METRICS is the table: a name, and where it lives.
 
-OPT_IN is found by name alone: slow or other people's, never listed nor run by default.
+OPT_IN is run by name alone: slow, other people's, or in need of more than activations.
 """
 
 METRICS = {
@@ -9,6 +9,8 @@ METRICS = {
     "rbf_cka": "repsim.metrics.rbf_cka:rbf_cka",
     "procrustes": "repsim.metrics.procrustes:procrustes",
     "angular_procrustes": "repsim.metrics.angular_procrustes:angular_procrustes",
+    "delay_cka": "repsim.metrics.delay_cka:delay_cka",
+    "delay_procrustes": "repsim.metrics.delay_procrustes:delay_procrustes",
     "dsa": "repsim.metrics.dsa:dsa",
     "dsa_spectrum": "repsim.metrics.dsa_spectrum:dsa_spectrum",
     "constant": "repsim.metrics.controls:constant",
@@ -18,4 +20,7 @@ METRICS = {
     "oracle": "repsim.metrics.controls:oracle",
 }
 
-OPT_IN = {"reference_dsa": "repsim.metrics.reference_dsa:reference_dsa"}
+OPT_IN = {
+    "input_dsa": "repsim.metrics.input_dsa:input_dsa",
+    "reference_dsa": "repsim.metrics.reference_dsa:reference_dsa",
+}
