@@ -90,7 +90,7 @@ def test_parameters_that_cannot_be_read_are_refused(text):
 
 def test_an_unknown_parameter_lists_those_there_are():
     with pytest.raises(
-        RepsimError, match=r"'delay'.*comparison, delays, interval, operator, rank, ridge"
+        RepsimError, match=r"'delay'.*comparison, delays, effort, interval, operator, rank, ridge"
     ):
         get_metric("dsa(delay=3)")
     with pytest.raises(RepsimError, match=r"procrustes has no parameter 'k'\. It has: none"):

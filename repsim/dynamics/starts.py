@@ -1,4 +1,4 @@
-"""Where the search for a conjugacy starts: transforms that undo a rotation, and a few random ones.
+"""Where the search for a conjugacy starts: no rotation, transforms that undo one, random ones.
 
 A symmetric S(A) built so that S(Q A Q') = Q S(A) Q' has eigenvectors U_A that turn with A. Then
 C = U_A D U_B' for a diagonal D of signs d, which maximise d' K d, K = (U_A' A U_A) * (U_B' B U_B)
@@ -10,37 +10,50 @@ import math
 import torch
 from torch import Tensor
 
+# of the symmetric part, A A', A' A, the antisymmetric part squared, and A A + A' A'
+WEIGHTS = (
+    (1, 0, 0, 0, 0),
+    (0, 1, 0, 0, 0),
+    (0, 0, 1, 0, 0),
+    (0, 0, 0, 1, 0),
+    (1, 0.5, 0, 0, 0),
+    (1, 0, 0, -0.5, 0),
+    (1, 1, -1, 0, 0),
+    (0, 0, 0, 0, 1),
+)
 
-def starting_transforms(a: Tensor, b: Tensor, n_random: int, seed: int) -> Tensor:
-    """Orthogonal (pair, start, n, n) for stacks a and b of unit norm, (pair, n, n)."""
-    bases_a = torch.cat([_symmetric_bases(a), _schur_bases(a)], dim=1)
-    bases_b = torch.cat([_symmetric_bases(b), _schur_bases(b)], dim=1)
+
+def starting_transforms(
+    a: Tensor, b: Tensor, own: Tensor, n_mixtures: int, n_random: int, seed: int
+) -> Tensor:
+    """Orthogonal (pair, start, n, n) for stacks a and b of unit norm, (pair, n, n).
+
+    own  (pair, n, n): the transforms that stand for no rotation. Coordinates in order of variance
+         are often near those of another operator already, up to signs.
+    """
+    identity = torch.eye(a.shape[-1]).to(a).expand_as(a)
+    bases_a = torch.cat(
+        [own[:, None], _symmetric_bases(a, n_mixtures, seed), _schur_bases(a)], dim=1
+    )
+    bases_b = torch.cat(
+        [identity[:, None], _symmetric_bases(b, n_mixtures, seed), _schur_bases(b)], dim=1
+    )
     signs = _best_signs(_in_basis(a, bases_a), _in_basis(b, bases_b))
     matched = (bases_a * signs[..., None, :]) @ bases_b.mT
-    n = a.shape[-1]
-    fixed = torch.cat([torch.eye(n, dtype=a.dtype)[None], _random_orthogonal(n, n_random, seed)])
-    return torch.cat([fixed.expand(len(a), -1, -1, -1), matched], dim=1)
+    swapped = torch.cat([own[..., :2].flip(-1), own[..., 2:]], dim=-1)
+    rest = _random_orthogonal(a.shape[-1], n_random, seed).expand(len(a), -1, -1, -1)
+    return torch.cat([own[:, None], swapped[:, None], matched, rest], dim=1)
 
 
-def _symmetric_bases(a: Tensor) -> Tensor:
+def _symmetric_bases(a: Tensor, n_mixtures: int, seed: int) -> Tensor:
     """Eigenvectors of symmetric matrices that turn with a: (pair, matrix, n, n)."""
-    even, odd = (a + a.mT) / 2, (a - a.mT) / 2
-    rows, columns, turns = (math.sqrt(a.shape[-1]) * x for x in (a @ a.mT, a.mT @ a, odd @ odd))
-    return torch.linalg.eigh(
-        torch.stack(
-            [
-                even,
-                rows,
-                columns,
-                turns,
-                even + rows / 2,
-                even - turns / 2,
-                even + rows - columns,
-                a @ a + (a @ a).mT,
-            ],
-            dim=1,
-        )
-    )[1]
+    even, odd, square = (a + a.mT) / 2, (a - a.mT) / 2, a @ a
+    products = (a @ a.mT, a.mT @ a, odd @ odd, (square + square.mT) / 2)
+    parts = torch.stack([even, *(math.sqrt(a.shape[-1]) * x for x in products)], dim=1)
+    rng = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(n_mixtures, 5, generator=rng, dtype=torch.float64)
+    weights = torch.cat([torch.tensor(WEIGHTS, dtype=torch.float64), drawn]).to(a)
+    return torch.linalg.eigh(torch.einsum("mp,kpij->kmij", weights, parts))[1]
 
 
 def _schur_bases(a: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ With A = K + S and M = L + T, antisymmetric and symmetric parts, and [X, Y] = X 
 
 Each step solves the Newton equations by conjugate gradients inside a trust region (Steihaug 1983)
 and moves C by a Cayley transform, which keeps it orthogonal. Finished problems leave the batch.
+Coordinates are the eigenvectors of S: S is diagonal there, and H nearly so.
 """
 
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ class Problems:
         return cls(
             target, moved, transform, torch.ones(len(target)).to(target), _loss(target, moved)
         )
+
+    def to(self, dtype: torch.dtype) -> "Problems":
+        """In another precision."""
+        return Problems(*(value.to(dtype) for value in vars(self).values()))
 
     def take(self, index: Tensor) -> "Problems":
         """Some of the problems, by index or mask."""
@@ -85,10 +90,11 @@ def gradient(target: Tensor, moved: Tensor) -> Tensor:
     return _antisymmetric(target @ torch.cat([odd, -even], dim=-2))
 
 
-def _hessian(target: Tensor, moved_and_slope: Tensor, direction: Tensor) -> Tensor:
-    odd, even, slope = (direction @ moved_and_slope).chunk(3, dim=-1)
-    change = torch.cat([odd - odd.mT, -even - even.mT], dim=-2)
-    return _antisymmetric(target @ change - slope / 2)
+def _hessian(state: dict[str, Tensor]) -> Tensor:
+    products = torch.bmm(state["direction"], state["moved_and_slope"])
+    odd, even, half_slope = products.chunk(3, dim=-1)
+    rest = torch.addcmul(half_slope, state["spectrum"], even + even.mT)
+    return _antisymmetric(rest.baddbmm_(state["odd_target"], odd - odd.mT, beta=-1))
 
 
 def _hessian_diagonal(target: Tensor, moved: Tensor) -> Tensor:
@@ -101,16 +107,17 @@ def _hessian_diagonal(target: Tensor, moved: Tensor) -> Tensor:
 
 
 def _newton_step(problems: Problems, slope: Tensor, inner: int) -> Problems:
-    step, promised = _steihaug(problems, slope, inner)
+    scale = _scale(problems)
+    step, promised = _steihaug(problems, slope, scale, inner)
     identity = torch.eye(slope.shape[-1]).to(slope)
     rotation = torch.linalg.solve(identity - step / 2, identity + step / 2)
     odd, even = problems.moved.chunk(2, dim=-1)
     moved = symmetry_parts(rotation @ (odd + even) @ rotation.mT)
     reached = _loss(problems.target, moved)
-    rounding = 1e-15 * problems.loss.sqrt() + 1e-30
+    rounding = 4 * torch.finfo(reached.dtype).eps * problems.loss.sqrt() + 1e-30
     gain = (problems.loss - reached + rounding) / (promised + rounding)
     accept = gain > 0.05
-    length = _dot(step, step * _scale(problems)).sqrt()
+    length = _dot(step, step * scale).sqrt()
     at_edge = (gain > 0.75) & (length > 0.9 * problems.radius)
     radius = torch.where(at_edge, (2 * problems.radius).clamp(max=4), problems.radius)
     keep = accept[:, None, None]
@@ -123,21 +130,24 @@ def _newton_step(problems: Problems, slope: Tensor, inner: int) -> Problems:
     )
 
 
-def _steihaug(problems: Problems, slope: Tensor, inner: int) -> tuple[Tensor, Tensor]:
+def _steihaug(
+    problems: Problems, slope: Tensor, scale: Tensor, inner: int
+) -> tuple[Tensor, Tensor]:
     """The step that solves the Newton equations inside the radius, and the decrease it promises."""
     answer, promised = torch.zeros_like(slope), torch.zeros_like(problems.loss)
-    scale = _scale(problems)
+    n = slope.shape[-1]
     power = _dot(slope, slope / scale)
     state = {
         "position": torch.arange(len(slope)),
-        "target": problems.target,
-        "moved_and_slope": torch.cat([problems.moved, slope], dim=-1),
+        "odd_target": problems.target[:, :, :n].contiguous(),
+        "spectrum": problems.target.diagonal(n, -2, -1)[:, :, None].contiguous(),
+        "moved_and_slope": torch.cat([problems.moved, slope / 2], dim=-1),
         "slope": slope,
-        "scale": scale,
+        "inverse": -1 / scale,
         "going": torch.ones_like(power, dtype=torch.bool),
         "goal": power * _norm(slope).clamp(max=0.1),
         "point": torch.zeros_like(slope),
-        "residual": slope,
+        "residual": slope.clone(),
         "direction": -slope / scale,
         # in the norm of the scale: residual, direction, point times direction, room to the edge
         "power": power,
@@ -169,18 +179,18 @@ def _conjugate_gradient_step(state: dict[str, Tensor]) -> None:
     direction, square, along, inside = (
         state[x] for x in ("direction", "square", "along", "inside")
     )
-    bent = _hessian(state["target"], state["moved_and_slope"], direction)
+    bent = _hessian(state)
     full = state["power"] / _dot(direction, bent)
     edge = ((along**2 + square * inside).sqrt() - along) / square
     outside = ~((full > 0) & (full < edge))
     length = torch.where(state["going"], torch.where(outside, edge, full), 0.0)
-    state["point"] = torch.addcmul(state["point"], length[:, None, None], direction)
-    state["residual"] = torch.addcmul(state["residual"], length[:, None, None], bent)
-    scaled = state["residual"] / state["scale"]
-    power = _dot(state["residual"], scaled)
+    state["point"].addcmul_(length[:, None, None], direction)
+    state["residual"].addcmul_(length[:, None, None], bent)
+    downhill = state["residual"] * state["inverse"]
+    power = -_dot(state["residual"], downhill)
     state["going"] = state["going"] & ~outside & (power > state["goal"])
-    turn = power / state["power"].clamp(min=1e-300)
-    state["direction"] = turn[:, None, None] * direction - scaled
+    turn = power / state["power"].clamp(min=torch.finfo(power.dtype).tiny)
+    state["direction"] = downhill.addcmul_(turn[:, None, None], direction)
     state["inside"] = (inside - length * (2 * along + length * square)).clamp(min=0)
     state["along"] = turn * (along + length * square)
     state["square"] = power + turn**2 * square
