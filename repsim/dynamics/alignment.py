@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repsim.dynamics.race import SEARCH_TOLERANCE, SEARCHES, Search, best, race
+from repsim.dynamics.search import SEARCH_TOLERANCE, SEARCHES, Search, best, race
 from repsim.dynamics.starts import starting_transforms
 from repsim.dynamics.trust_region import Problems, descend, gradient, symmetry_parts
 from repsim.errors import RepsimError
