@@ -121,9 +121,9 @@ class Cell:
         """One row: the judgement, or the reason why there is none."""
         row = head(metric, self.case, *self.setting)
         started = time.perf_counter()
-        value, matrix, status, reason = None, None, "ok", None
+        value, matrix, chosen, status, reason = None, None, {}, "ok", None
         try:
-            matrix = self._distances(metric)
+            matrix, chosen = self._distances(metric)
             value = self.case.judge(matrix, self.truth)
         except InputError as error:
             status, reason = "not_applicable", str(error)
@@ -132,17 +132,20 @@ class Cell:
         seconds = time.perf_counter() - started
         return complete(row, self.case, status, value, reason, seconds) | {
             "inputs": self.inputs,
+            "chosen": chosen,
             "names": list(self.sets),
             "labels": [str(label) for label in self.truth.get("label", self.truth.index)],
             "distances": None if matrix is None else matrix.tolist(),
             "seconds_per_pair": seconds / (len(self.sets) * (len(self.sets) - 1) / 2),
         }
 
-    def _distances(self, metric: Metric) -> np.ndarray:
+    def _distances(self, metric: Metric) -> tuple[np.ndarray, dict[str, Any]]:
+        """The matrix, and the parameters that the metric chose from the data."""
         if metric.view == "truth":
-            return self.case.rule.ideal(self.truth)
+            return self.case.rule.ideal(self.truth), {}
         rng = self.case.rng(self.setting[0], metric.id)
-        return distances(metric, metric.prepare_sets(self.sets, rng), rng)
+        prepared = metric.prepare_sets(self.sets, rng)
+        return distances(metric, prepared, rng), prepared.chosen
 
 
 _cells: list[Cell] = []
@@ -174,6 +177,7 @@ def complete(
         "seconds": round(seconds, 6),
         "seconds_per_pair": None,
         "inputs": None,
+        "chosen": {},
         "names": [],
         "labels": [],
         "distances": None,

@@ -268,3 +268,12 @@ def test_leaving_early_ends_the_workers(monkeypatch, tmp_path):
     assert ended == [True] * len(started)
     assert started
     assert [row["id"] for row in read_rows(tmp_path)] == ["constant"]
+
+
+def test_a_row_tells_what_the_metric_chose_from_the_data():
+    found = repsim.evaluate(
+        ['dsa_spectrum(delays="auto", rank="auto")', "linear_cka"], seeds=1, quick=True
+    )
+    assert set(found[0]["chosen"]) == {"delays", "rank"}
+    assert all(isinstance(value, int) for value in found[0]["chosen"].values())
+    assert found[1]["chosen"] == {}
