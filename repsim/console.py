@@ -27,7 +27,8 @@ class RowProgress:
         self.title, self.task = title, None
 
     def __enter__(self) -> "RowProgress":
-        self.bar.start()
+        if not self.bar.disable:
+            self.bar.start()
         self.task = self.bar.add_task(self.title, total=None)
         return self
 
@@ -41,7 +42,8 @@ class RowProgress:
         self.bar.update(self.task, completed=done, total=total)
 
     def __exit__(self, *error: object) -> None:
-        self.bar.stop()
+        if not self.bar.disable:
+            self.bar.stop()
 
 
 def listing(what: str) -> list[dict[str, str]]:
