@@ -102,7 +102,7 @@ def report_figure(report: Report) -> Figure:
 def distance_heatmap(matrix: xr.DataArray) -> Figure:
     """Distances between named sets, dims ("x", "y"); numbers are written in up to 12 sets.
 
-    The colour bar bears `matrix.attrs["metric"]`.
+    The colour bar bears "distance, " and `matrix.attrs["metric"]`.
     """
     matrix = matrix.transpose("x", "y")
     n = max(matrix.shape)
@@ -117,7 +117,7 @@ def distance_heatmap(matrix: xr.DataArray) -> Figure:
         fmt="",
         square=True,
         linewidths=0.5 if n <= 40 else 0,
-        cbar_kws={"label": _shown(matrix.attrs.get("metric", "distance")), "shrink": 0.8},
+        cbar_kws={"label": _distance_by(matrix), "shrink": 0.8},
         xticklabels=False,
         yticklabels=False,
     )
@@ -129,6 +129,11 @@ def distance_heatmap(matrix: xr.DataArray) -> Figure:
     for spine in axes.spines.values():
         spine.set_visible(False)
     return figure
+
+
+def _distance_by(matrix: xr.DataArray) -> str:
+    """A similarity is shown as a distance too, so the word stands before the metric's name."""
+    return "distance" + (f", {_shown(matrix.attrs['metric'])}" if "metric" in matrix.attrs else "")
 
 
 def dsa_sensitivity(distances: xr.DataArray) -> Figure:

@@ -18,7 +18,7 @@ def test_the_heat_map_names_rows_columns_and_metric():
     assert [label.get_text() for label in axes.get_yticklabels()] == [r"\$a\$", "b"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["c", "d"]
     assert [text.get_text() for text in axes.texts] == ["0", "1", "2", "0"]
-    assert bar.get_ylabel() == "dsa(rank=2)"
+    assert bar.get_ylabel() == "distance, dsa(rank=2)"
 
 
 @pytest.mark.parametrize("n_sets", [2, 100])
