@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,6 +35,12 @@ class Sets:
 
     def __post_init__(self) -> None:
         self.values = [one.array for one in self.read]
+
+    def take(self, positions: Iterable[int]) -> "Sets":
+        """Some of the sets, prepared as they are."""
+        kept = Sets([self.read[i] for i in positions], self.parameters, chosen=self.chosen)
+        kept.values = [self.values[i] for i in positions]
+        return kept
 
     def rng(self) -> np.random.Generator:
         """A generator that depends on the data alone."""

@@ -71,7 +71,9 @@ class Leaderboard:
             if row["distances"]:
                 order = sorted(range(len(row["labels"])), key=lambda i: _natural(row["labels"][i]))
                 names, labels = ([row[key][i] for i in order] for key in ("names", "labels"))
-                found.append((names, labels, np.array(row["distances"])[np.ix_(order, order)]))
+                found.append(
+                    (names, labels, np.array(row["distances"], dtype=float)[np.ix_(order, order)])
+                )
         if not found:
             return None
         names, labels, _ = found[0]

@@ -1,6 +1,6 @@
 """All pairs of several sets: each set prepared once, pairs in one batch where the metric can."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,26 @@ def distances(
     prepared: Sets,
     rng: np.random.Generator,
     progress: Callable[[int, int], None] | None = None,
+    blocks: Iterable[np.ndarray] | None = None,
 ) -> np.ndarray:
-    """The matrix of distances between prepared sets; symmetric metrics are asked once a pair."""
+    """The matrix of distances between prepared sets; symmetric metrics are asked once a pair.
+
+    blocks  positions of the sets to compare among themselves; NaN between blocks
+    """
     n_sets = len(prepared.read)
+    blocks = [np.arange(n_sets)] if blocks is None else list(blocks)
+    matrix = np.full((n_sets, n_sets), np.nan)
     if metric.compare_all is not None:
-        return metric.oriented(metric.compare_all_prepared(prepared))
-    matrix = np.empty((n_sets, n_sets))
-    pairs = [(i, j) for i in range(n_sets) for j in range(i if metric.symmetric else 0, n_sets)]
+        for members in blocks:
+            found = metric.compare_all_prepared(prepared.take(members))
+            matrix[np.ix_(members, members)] = metric.oriented(found)
+        return matrix
+    pairs = [
+        (i, j)
+        for members in blocks
+        for k, i in enumerate(members)
+        for j in members[k if metric.symmetric else 0 :]
+    ]
     for done, (i, j) in enumerate(pairs, 1):
         matrix[i, j] = metric.oriented(float(metric.compare_prepared(prepared, i, j, rng)))
         if metric.symmetric:

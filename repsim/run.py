@@ -17,6 +17,7 @@ from repsim.errors import InputError, MetricError, RepsimError
 from repsim.pairs import distances
 from repsim.plugins import SUITES, get_metric
 from repsim.results import SCHEMA, append, finished, now, provenance, row_id
+from repsim.rules import blocks
 from repsim.signature import named
 from repsim.testcase import TestCase, fingerprint_sets
 
@@ -116,6 +117,7 @@ class Cell:
         self.case, self.setting = case, (seed, protocol, quick)
         self.sets, self.truth = case.make(seed, protocol, quick)
         self.inputs = fingerprint_sets(self.sets)
+        self.blocks = list(blocks(self.truth).values())
 
     def score(self, metric: Metric) -> Row:
         """One row: the judgement, or the reason why there is none."""
@@ -135,8 +137,10 @@ class Cell:
             "chosen": chosen,
             "names": list(self.sets),
             "labels": [str(label) for label in self.truth.get("label", self.truth.index)],
-            "distances": None if matrix is None else matrix.tolist(),
-            "seconds_per_pair": seconds / (len(self.sets) * (len(self.sets) - 1) / 2),
+            "blocks": [str(block) for block in self.truth.get("block", ())],
+            "levels": [float(level) for level in self.truth.get("level", ())],
+            "distances": None if matrix is None else _plain(matrix),
+            "seconds_per_pair": seconds / sum(len(b) * (len(b) - 1) / 2 for b in self.blocks),
         }
 
     def _distances(self, metric: Metric) -> tuple[np.ndarray, dict[str, Any]]:
@@ -145,7 +149,12 @@ class Cell:
             return self.case.rule.ideal(self.truth), {}
         rng = self.case.rng(self.setting[0], metric.id)
         prepared = metric.prepare_sets(self.sets, rng)
-        return distances(metric, prepared, rng), prepared.chosen
+        return distances(metric, prepared, rng, blocks=self.blocks), prepared.chosen
+
+
+def _plain(matrix: np.ndarray) -> list[list[float | None]]:
+    """For JSON: None where nothing was compared."""
+    return [[None if np.isnan(x) else float(x) for x in row] for row in matrix]
 
 
 _cells: list[Cell] = []
@@ -180,6 +189,8 @@ def complete(
         "chosen": {},
         "names": [],
         "labels": [],
+        "blocks": [],
+        "levels": [],
         "distances": None,
         **provenance(),
         "date": now(),

@@ -4,6 +4,7 @@ import xarray as xr
 
 import repsim
 from repsim.errors import InputError, MetricError, RepsimError
+from repsim.pairs import distances
 
 RNG = np.random.default_rng(0)
 SETS = [RNG.standard_normal((12, 2, n_units)) for n_units in (3, 4, 5)]
@@ -169,3 +170,20 @@ def test_the_sets_are_not_modified():
     before = [one.copy() for one in SETS]
     repsim.compare(SETS, "procrustes")
     assert all(np.array_equal(one, old) for one, old in zip(SETS, before, strict=True))
+
+
+@pytest.mark.parametrize(
+    "metric", ["linear_cka", "dsa_spectrum(delays=2, rank=3)", "dsa(delays=2, rank=3)"]
+)
+def test_only_sets_of_one_block_are_compared(metric):
+    rng = np.random.default_rng(0)
+    sets = {name: rng.standard_normal((4, 20, 3)) for name in "abcde"}
+    metric = repsim.get_metric(metric)
+    prepared = metric.prepare_sets(sets, rng)
+    found = distances(metric, prepared, rng, blocks=[np.array([0, 3]), np.array([4, 1, 2])])
+    whole = distances(metric, prepared, rng)
+    inside = np.array(
+        [[{i, j} <= {0, 3} or {i, j} <= {1, 2, 4} for i in range(5)] for j in range(5)]
+    )
+    np.testing.assert_allclose(found[inside], whole[inside], atol=1e-12)
+    assert np.isnan(found[~inside]).all()

@@ -190,7 +190,7 @@ def test_progress_counts_old_and_new_rows(tmp_path):
     ("arguments", "words"),
     [
         ({"seeds": 0}, "at least 1"),
-        ({"protocol": "guessed"}, "no protocol 'guessed'. It has: controlled, published"),
+        ({"protocol": "guessed"}, "no protocol 'guessed'. It has: controlled, independent"),
         ({"suite": "attracter"}, "No suite called 'attracter'. Nearest: attractor"),
         ({"suite": "attractor/nothing"}, "No test case 'attractor/nothing'. It has: attractor/"),
     ],

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
-from sklearn.metrics import roc_auc_score
 
 import repsim
 from repsim.errors import RepsimError
 from repsim.ranking import control_verdict
-from repsim.rules import SEPARATION, between_above_within, different_label
+from repsim.rules import SEPARATION, blocks
+from repsim.run import Cell
 from repsim.testcase import fingerprint_sets
 from testcases.attractor import lorenz_regimes as lorenz
 
@@ -20,15 +20,16 @@ each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 each_protocol = pytest.mark.parametrize(
     ("case", "protocol"), [(c, p) for c in CASES for p in c.protocols], ids=str
 )
+each_ranked = pytest.mark.parametrize(
+    ("case", "protocol"),
+    [(c, p) for c in CASES for p in c.protocols if p != "published"],
+    ids=lambda value: getattr(value, "name", value),
+)
 START = np.array([[1.0, 2.0, 3.0], [-4.0, 5.0, 20.0]])
 
 
-def control_value(case, name, seed):
-    sets, truth = case.make(seed, quick=True)
-    metric = repsim.METRICS[name]
-    if metric.view == "truth":
-        return case.judge(case.rule.ideal(truth), truth)
-    return case.judge(repsim.compare(sets, metric, rng=case.rng(seed, metric.id)), truth)
+def control_value(case, protocol, name, seed):
+    return Cell(case, seed, protocol, quick=True).score(repsim.METRICS[name])["value"]
 
 
 @each_protocol
@@ -48,17 +49,15 @@ def test_a_seed_gives_the_same_bits_in_another_process(case):
     assert there.stdout.strip() == fingerprint_sets(case.make(0, quick=True)[0])
 
 
-@each_case
+@each_ranked
 @pytest.mark.parametrize("quick", [True, False])
-def test_trial_time_and_unit_counts_all_differ(case, quick):
-    sets, truth = case.make(0, quick=quick)
+def test_trial_time_and_unit_counts_all_differ(case, protocol, quick):
+    sets, truth = case.make(0, protocol, quick)
     assert list(sets) == list(truth.index)
-    grids = {one.shape[:2] for one in sets.values()}
-    units = [one.sizes["unit"] for one in sets.values()]
-    assert len(grids) == 1  # matched stimuli
-    assert len(set(units)) == len(units)
-    assert not set(*grids) & set(units)
-    assert len(set(*grids)) == 2
+    shapes = [one.shape for one in sets.values()]
+    assert all(len(set(shape)) == 3 for shape in shapes)
+    for members in blocks(truth).values():
+        assert len({shapes[i][:2] for i in members}) == 1  # trials can be matched
 
 
 @each_case
@@ -69,18 +68,17 @@ def test_sets_are_activations_with_a_time_axis(case):
         assert (np.diff(one.time) > 0).all()
 
 
-@each_case
-def test_the_oracle_is_at_the_ceiling_and_the_constant_at_chance(case):
+@each_ranked
+def test_the_oracle_is_at_the_ceiling_and_the_constant_at_chance(case, protocol):
     for seed in range(3):
-        assert control_value(case, "oracle", seed) == case.rule.ceiling == case.controls["oracle"]
-        assert (
-            control_value(case, "constant", seed) == case.rule.chance == case.controls["constant"]
-        )
+        oracle, constant = (control_value(case, protocol, m, seed) for m in ("oracle", "constant"))
+        assert oracle == case.rule.ceiling == case.controls["oracle"]
+        assert constant == case.rule.chance == case.controls["constant"]
 
 
-@each_case
-def test_random_distances_score_chance(case):
-    values = [control_value(case, "random", seed) for seed in range(20)]
+@each_ranked
+def test_random_distances_score_chance(case, protocol):
+    values = [control_value(case, protocol, "random", seed) for seed in range(20)]
     assert len(set(values)) > 10
     assert control_verdict(values, case.rule.chance) == "agrees"
 
@@ -218,21 +216,3 @@ def test_regimes_are_what_they_are_called(regime, r):
     motion, spread = states.std(1).max(), states.mean(1).std(0).max()
     assert (motion > 1) == (regime == "chaos")
     assert (spread < 0.1) == (regime == "fixed point")
-
-
-@pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("decimals", [1, 9])
-def test_separation_is_the_area_under_the_curve(seed, decimals):
-    rng = np.random.default_rng(seed)
-    truth = pd.DataFrame({"label": list("aabbbcc")})
-    matrix = (rng.random((7, 7)) + 0.2 * different_label(truth)).round(decimals)
-    off = ~np.eye(7, dtype=bool)
-    expected = roc_auc_score(different_label(truth)[off], matrix[off])
-    assert between_above_within(matrix, truth) == pytest.approx(expected, abs=1e-12)
-
-
-def test_separation_by_hand_with_ties():
-    truth = pd.DataFrame({"label": list("aab")})
-    matrix = np.array([[9.0, 1.0, 2.0], [1.0, 9.0, 1.0], [0.0, 3.0, 9.0]])
-    # within: 1, 1; between: 2 (above both), 1 (two ties), 0 (below both), 3 (above both)
-    assert between_above_within(matrix, truth) == (2 + 1 + 0 + 2) / 8

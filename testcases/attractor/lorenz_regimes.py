@@ -117,5 +117,6 @@ CASE = TestCase(
     generate=generate,
     rule=SEPARATION,
     axis="dynamics",
+    protocols=("controlled", "published"),
     controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )
