@@ -1,0 +1,107 @@
+"""What the recurrent models share: products that carry an ensemble, and the record of the states.
+
+A parameter may hold one network or K of them along a leading axis, as torch.func.stack_module_state
+makes them; inputs may carry the same axis or be shared. Everything below, and every model that is
+written with it, counts its axes from the end and so serves both.
+
+W (..., unit, input)   b (..., unit)   x (..., trial, time, input)   ... nothing, or K networks
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from repsim.errors import RepsimError
+
+Cell = Callable[[Tensor, Any], tuple[Any, dict[str, Tensor]]]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "leaky_relu": functional.leaky_relu,
+    "softplus": functional.softplus,
+}
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """W x + b for every trial and time step of a sequence, in one product.
+
+    x (..., trial, time, input), weight (..., unit, input), bias (..., unit)
+    returns  (..., trial, time, unit); the leading axes of x and of the parameters broadcast
+    """
+    rows = affine_step(x.flatten(-3, -2), weight, bias)
+    return rows.unflatten(-2, x.shape[-3:-1])
+
+
+def affine_step(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """W x + b for every trial of one time step: (..., trial, input) -> (..., trial, unit)."""
+    product = x @ weight.mT
+    return product if bias is None else product + bias[..., None, :]
+
+
+def zeros(input_t: Tensor, weight: Tensor, n_units: int) -> Tensor:
+    """Zeros (..., trial, unit) for the trials of input_t and the networks of weight."""
+    n_trials = input_t.shape[-2]
+    networks = torch.broadcast_shapes(input_t.shape[:-2], weight.shape[:-2])
+    return weight.new_zeros(*networks, n_trials, n_units)
+
+
+def unroll(cell: Cell, drive: Tensor, state: Any, keep: Iterable[str]) -> dict[str, Tensor]:
+    """Runs a cell along time and stacks the states that are kept.
+
+    cell     (drive of one step, state) -> (next state, named states of the step)
+    drive    (..., trial, time, unit)
+    returns  name -> (..., trial, time, unit)
+    """
+    kept = {name: [] for name in keep}
+    for drive_t in drive.unbind(-2):
+        state, states_t = cell(drive_t, state)
+        for name, steps in kept.items():
+            steps.append(states_t[name])
+    return {name: torch.stack(steps, -2) for name, steps in kept.items()}
+
+
+def recorded(record: bool | tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The states that record asks for: all (True), none (False) or those named.
+
+    raises   RepsimError for a state that the model does not have
+    """
+    if isinstance(record, bool):
+        return names if record else ()
+    unknown = [name for name in record if name not in names]
+    if unknown:
+        raise RepsimError(
+            f"The model has no state {unknown[0]!r}. Choose from {', '.join(names)}, or give "
+            "record=True for all of them and record=False for none."
+        )
+    return tuple(record)
+
+
+def activation_named(name: str) -> Callable[[Tensor], Tensor]:
+    """The function of a name in ACTIVATIONS.
+
+    raises   RepsimError for another name
+    """
+    if name not in ACTIVATIONS:
+        raise RepsimError(f"No activation {name!r}. Choose from {', '.join(ACTIVATIONS)}.")
+    return ACTIVATIONS[name]
+
+
+def uniform(*shape: int, fan_in: int, generator: torch.Generator | None) -> nn.Parameter:
+    """Initial values uniform on +- fan_in^(-1/2), the initialisation of torch's layers."""
+    bound = 1 / math.sqrt(fan_in)
+    return nn.Parameter(torch.empty(*shape).uniform_(-bound, bound, generator=generator))
+
+
+def glorot(*shape: int, n_gates: int = 1, generator: torch.Generator | None) -> nn.Parameter:
+    """Initial values uniform on +- sqrt(6 / (fan in + fan out)), each gate on its own.
+
+    shape    (n_gates * unit, input)
+    source   Glorot and Bengio 2010, equation 16
+    """
+    bound = math.sqrt(6 / (shape[0] // n_gates + shape[1]))
+    return nn.Parameter(torch.empty(*shape).uniform_(-bound, bound, generator=generator))
