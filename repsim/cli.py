@@ -210,7 +210,7 @@ def board(
     from repsim.plugins import METRICS, get_metric
     from repsim.report import assert_direction
     from repsim.results import read_rows
-    from repsim.run import evaluate
+    from repsim.run import evaluate, with_beside
 
     if run:
         chosen: list[Metric] = [get_metric(name) for name in metrics or METRICS]
@@ -221,8 +221,8 @@ def board(
                 assert_direction(one, timeout)
         with RowProgress("scoring", hidden=json_) as progress:
             evaluate(
-                chosen, suite, seeds=seeds, protocol=protocol, quick=quick, results=results,
-                workers=workers, timeout=timeout, on_row=progress,
+                chosen, suite, seeds=seeds, protocol=with_beside(protocol), quick=quick,
+                results=results, workers=workers, timeout=timeout, on_row=progress,
             )  # fmt: skip
     rows = [
         row

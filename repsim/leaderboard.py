@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 FEW_SEEDS = 5
+BESIDE = "independent"
 
 
 class Leaderboard:
@@ -34,6 +35,8 @@ class Leaderboard:
     unranked   one row a metric with missing cells: how many, and the first reason
     controls   one row a control and case: its mean, the value it must have, the verdict
     cases      one row a case: version, axis, chance, ceiling, number of seeds
+    independent  the board of the same metrics where every set draws its own trials, or None; its
+               scores stand in the column "independent" of a controlled board's table
     broken     case -> the sentence that says which control is off
     notes      what a careful reader has to know
     raises     RepsimError if nothing is left to rank, or rows were scored on different inputs
@@ -42,6 +45,7 @@ class Leaderboard:
     def __init__(
         self, rows: Iterable[dict], *, protocol: str = "controlled", size: str | None = None
     ) -> None:
+        rows = list(rows)
         selection = ranking.select(rows, protocol, size)
         self.rows, self.protocol, self.size = selection.rows, selection.protocol, selection.size
         hashes = "\n".join(sorted(row["row"] for row in self.rows))
@@ -51,29 +55,27 @@ class Leaderboard:
         for row in self.rows:
             self._rows_of[row["id"], row["case"]].append(row)
         self._required = ranking.cells_to_fill(self.rows)
+        self.independent = self._board_beside(rows)
         self.cases = self._case_table()
         self.unranked = self._unranked_table()
         self.table = self._ranked_table()
         self.controls = self._control_table()
         self.broken = self._broken_cases()
         self.notes = [*selection.notes, *self._notes()]
+        if self.independent is not None:
+            self.notes += [f"{BESIDE} trials: {note}" for note in self.independent.notes]
 
     def values(self, metric: str, case: str) -> np.ndarray:
         """Raw values of a metric or control in a case, one for each seed that succeeded."""
         return np.array([row["value"] for row in self._successes(metric, case)])
 
     def distances(self, metric: str, case: str) -> xr.DataArray | None:
-        """Distances between the sets of a case, mean over seeds, dims (x, y), sorted by label."""
+        """Distances between the sets of a case, mean over seeds and over blocks that hold the
+        same labels; dims (x, y), sorted by label, named as in the first block.
+        """
         import xarray as xr
 
-        found = []
-        for row in self._successes(metric, case):
-            if row["distances"]:
-                order = sorted(range(len(row["labels"])), key=lambda i: _natural(row["labels"][i]))
-                names, labels = ([row[key][i] for i in order] for key in ("names", "labels"))
-                found.append(
-                    (names, labels, np.array(row["distances"], dtype=float)[np.ix_(order, order)])
-                )
+        found = [one for row in self._successes(metric, case) for one in _sorted_matrices(row)]
         if not found:
             return None
         names, labels, _ = found[0]
@@ -151,6 +153,13 @@ class Leaderboard:
     def _successes(self, metric: str, case: str) -> list[dict]:
         return [row for row in self._rows_of[metric, case] if row["status"] == "ok"]
 
+    def _board_beside(self, rows: list[dict]) -> Leaderboard | None:
+        ids = {row["id"] for row in self.rows}
+        beside = [row for row in rows if row["protocol"] == BESIDE and row["id"] in ids]
+        if self.protocol != "controlled" or self.size not in {row["size"] for row in beside}:
+            return None
+        return Leaderboard(beside, protocol=BESIDE, size=self.size)
+
     def _case_table(self) -> pd.DataFrame:
         facts = {}
         for row in self.rows:
@@ -194,6 +203,9 @@ class Leaderboard:
                 table["rank_low"], table["rank_high"] = found.rank_interval
         for axis, members in cases.groupby("axis").groups.items():
             table[axis] = np.mean([scaled[case].mean(axis=1) for case in members], axis=0)
+        if self.independent is not None:
+            beside = self.independent.table.set_index("metric")["score"]
+            table[BESIDE] = table["metric"].map(beside).astype(float)
         for case in cases.index:
             table[case] = raw[case].mean(axis=1)
         table["seconds_per_pair"] = [self._seconds_per_pair(metric) for metric in metrics]
@@ -263,6 +275,19 @@ class Leaderboard:
             for case in self.cases.index.difference(checked["case"])
         ]
         return notes
+
+
+def _sorted_matrices(row: dict) -> Iterator[tuple[list[str], list[str], np.ndarray]]:
+    """Names, labels and distances of each block of a row, sorted by label."""
+    if not row["distances"]:
+        return
+    matrix = np.array(row["distances"], dtype=float)
+    blocks = row.get("blocks") or [""] * len(matrix)
+    for block in dict.fromkeys(blocks):
+        members = [i for i, one in enumerate(blocks) if one == block]
+        order = sorted(members, key=lambda i: _natural(row["labels"][i]))
+        names, labels = ([row[key][i] for i in order] for key in ("names", "labels"))
+        yield names, labels, matrix[np.ix_(order, order)]
 
 
 def _natural(label: str) -> tuple:

@@ -64,10 +64,11 @@ def select(rows: Iterable[dict], protocol: str, size: str | None) -> Selection:
         there = ", ".join(f"{p}/{s} ({n} rows)" for (p, s), n in sorted(held.items()))
         wanted = f"protocol {protocol!r}" + (f" and size {size!r}" if size else "")
         raise RepsimError(f"No rows of {wanted}. The rows hold {there}: choose one of these.")
+    beside = {(protocol, size)} | ({("independent", size)} if protocol == "controlled" else set())
     notes = [
         f"Not on this board: {n} rows of {p}/{s}. Boards mix neither protocols nor sizes."
         for (p, s), n in sorted(held.items())
-        if (p, s) != (protocol, size)
+        if (p, s) not in beside
     ]
     rows = [row for row in rows if (row["protocol"], row["size"]) == (protocol, size)]
     rows = _newest_metrics(_newest_cases(rows, notes), notes)

@@ -49,25 +49,35 @@ def tables(board: Leaderboard) -> dict[str, pd.DataFrame]:
     """The board as people read it: tables of rounded text by title, empty ones left out."""
     ranked = board.table
     cases = [case for case in board.cases.index if case in ranked]
+    axes = axes_shown(board)
     shown = {
         "rank": ranked["rank"].map(str),
         "95% ranks": list(map(_span, ranked["rank_low"], ranked["rank_high"])),
         "metric": ranked["metric"],
         "score": ranked["score"].map(number),
         "95% interval": list(map(interval, ranked["score_low"], ranked["score_high"])),
-        **{case: ranked[case].map(number) for case in cases},
+        **{name: ranked[name].map(number) for name in axes or cases},
+        **({"independent": ranked["independent"].map(number)} if "independent" in ranked else {}),
         "per pair": ranked["seconds_per_pair"].map(duration),
     }
+    by_case = {"metric": ranked["metric"]} | {case: ranked[case].map(number) for case in cases}
     controls = board.controls.assign(
         mean=board.controls["mean"].map(number),
         expected=board.controls["expected"].map(number),
     )
     found = {
         "Ranked": pd.DataFrame(shown),
+        "Case by case": pd.DataFrame(by_case if axes else {}),
         "Below the line": board.unranked,
         "Controls": controls,
     }
     return {title: table.map(str) for title, table in found.items() if len(table)}
+
+
+def axes_shown(board: Leaderboard) -> list[str]:
+    """The axes as columns; none where they would say no more than the cases."""
+    axes = sorted(set(board.cases["axis"][board.cases["seeds"] > 0]))
+    return axes if len(axes) > 1 else []
 
 
 def title(board: Leaderboard) -> str:
@@ -102,7 +112,8 @@ def print_rich(board: Leaderboard, console: Console | None = None) -> None:
     for name, texts in tables(board).items():
         table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD)
         if console.width < WIDE:
-            texts = texts.drop(columns=[*board.cases.index, "case", "reason"], errors="ignore")
+            narrow = [*board.cases.index, *axes_shown(board), "case", "reason"]
+            texts = texts.drop(columns=narrow, errors="ignore")
         for column in texts.columns:
             whole = column not in ("metric", "reason") and console.width >= NARROW
             table.add_column(Text(column), overflow="fold", no_wrap=whole)
@@ -143,7 +154,7 @@ def page(board: Leaderboard) -> str:
         board=board,
         title=title(board),
         cases=[case for case in board.cases.index if case in board.table],
-        axes=sorted(set(board.cases["axis"][board.cases["seeds"] > 0])),
+        axes=axes_shown(board),
         axis=lambda score: 100 * (min(score, 1.0) - lowest) / (1.02 - lowest),  # percent of a track
         figures=plotting.page_figures(board),
     )

@@ -11,7 +11,7 @@ from repsim.checks import check_direction
 from repsim.contract import Metric
 from repsim.plugins import METRICS, get_metric
 from repsim.ranking import control_verdict, rank
-from repsim.run import evaluate
+from repsim.run import evaluate, with_beside
 
 CONTROLS = ("oracle", "random", "constant")
 
@@ -45,7 +45,7 @@ def score(
         [metric, *(METRICS[name] for name in CONTROLS if name != metric.name)],
         suite,
         seeds=seeds,
-        protocol=protocol,
+        protocol=with_beside(protocol),
         quick=quick,
         results=results,
         workers=workers,

@@ -6,7 +6,9 @@ lost.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,16 @@ from repsim.signature import named
 from repsim.testcase import TestCase, fingerprint_sets
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What decides the sets: the same setting gives the same bits."""
+
+    case: TestCase
+    seed: int
+    protocol: str = "controlled"
+    quick: bool = False
 
 
 def get_cases(suite: Any) -> list[TestCase]:
@@ -45,7 +57,7 @@ def evaluate(
     suite: Any = "attractor",
     *,
     seeds: int | Sequence[int] = 8,
-    protocol: str = "controlled",
+    protocol: str | Sequence[str] = "controlled",
     quick: bool = False,
     results: str | Path | None = None,
     workers: int = 0,
@@ -57,10 +69,11 @@ def evaluate(
 
     metrics   names, functions or Metrics
     seeds     how many, or which
+    protocol  one or several; of these, each case runs those that it has
     workers   processes; 0 runs here, where a metric that never returns cannot be stopped
     timeout   seconds for one metric on one case and seed; needs workers, and takes one when there
               are none
-    shard     (i, n): only every n-th (case, seed), starting from the i-th
+    shard     (i, n): only every n-th (case, seed, protocol), starting from the i-th
     on_row    called with (row, rows done, rows in all) as results come in
     returns   the rows of this run, old and new
     """
@@ -68,18 +81,18 @@ def evaluate(
     if not len(seeds):
         raise RepsimError("No seeds to run. Give at least 1.")
     metrics = [get_metric(metric) for metric in metrics]
-    cells = [(case, seed) for case in get_cases(suite) for seed in seeds][shard[0] :: shard[1]]
+    settings = _settings(get_cases(suite), seeds, protocol, quick)[shard[0] :: shard[1]]
     done = finished(results)
     rows: list[Row] = []
-    pending: list[tuple[TestCase, int, list[Metric]]] = []
-    for case, seed in cells:
-        heads = [head(metric, case, seed, protocol, quick) for metric in metrics]
+    pending: list[tuple[Setting, list[Metric]]] = []
+    for setting in settings:
+        heads = [head(metric, setting) for metric in metrics]
         rows += [done[one["row"]] for one in heads if one["row"] in done]
         open_ones = [m for m, one in zip(metrics, heads, strict=True) if one["row"] not in done]
         if open_ones:
-            pending.append((case, seed, open_ones))
-    n_rows = len(rows) + sum(len(open_ones) for *_, open_ones in pending)
-    for row in _results_of(pending, protocol, quick, workers, timeout):
+            pending.append((setting, open_ones))
+    n_rows = len(rows) + sum(len(open_ones) for _, open_ones in pending)
+    for row in _results_of(pending, workers, timeout):
         rows.append(row)
         if results is not None:
             append(results, [row])
@@ -88,15 +101,40 @@ def evaluate(
     return rows
 
 
-def head(metric: Metric, case: TestCase, seed: int, protocol: str, quick: bool) -> Row:
+def _settings(
+    cases: Sequence[TestCase], seeds: Sequence[int], protocol: str | Sequence[str], quick: bool
+) -> list[Setting]:
+    wanted = [protocol] if isinstance(protocol, str) else list(protocol)
+    known = Counter(name for case in cases for name in case.protocols)
+    if not any(known[name] for name in wanted):
+        raise RepsimError(
+            f"{', '.join(case.name for case in cases)}: no protocol {' or '.join(map(repr, wanted))}. "
+            f"It has: {', '.join(known)}."
+        )
+    return [
+        Setting(case, int(seed), name, quick)
+        for case in cases
+        for seed in seeds
+        for name in wanted
+        if name in case.protocols
+    ]
+
+
+def with_beside(protocol: str) -> tuple[str, ...]:
+    """The protocols that a board or a report of this one shows."""
+    return ("controlled", "independent") if protocol == "controlled" else (protocol,)
+
+
+def head(metric: Metric, setting: Setting) -> Row:
     """What a row is about, before it is run."""
+    case = setting.case
     row = {
         "schema": SCHEMA,
         "suite": case.suite,
         "case": case.name,
         "case_version": case.version,
-        "protocol": protocol,
-        "size": "quick" if quick else "full",
+        "protocol": setting.protocol,
+        "size": "quick" if setting.quick else "full",
         "axis": case.axis,
         "metric": metric.name,
         "id": metric.id,
@@ -105,23 +143,23 @@ def head(metric: Metric, case: TestCase, seed: int, protocol: str, quick: bool) 
         "code": metric.code,
         "control": metric.control,
         "kind": metric.kind,
-        "seed": int(seed),
+        "seed": setting.seed,
     }
     return {"row": row_id(row)} | row
 
 
 class Cell:
-    """The sets of one case and seed, made once and scored by one metric after another."""
+    """The sets of one setting, made once and scored by one metric after another."""
 
-    def __init__(self, case: TestCase, seed: int, protocol: str, quick: bool) -> None:
-        self.case, self.setting = case, (seed, protocol, quick)
-        self.sets, self.truth = case.make(seed, protocol, quick)
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.case = setting, setting.case
+        self.sets, self.truth = self.case.make(setting.seed, setting.protocol, setting.quick)
         self.inputs = fingerprint_sets(self.sets)
         self.blocks = list(blocks(self.truth).values())
 
     def score(self, metric: Metric) -> Row:
         """One row: the judgement, or the reason why there is none."""
-        row = head(metric, self.case, *self.setting)
+        row = head(metric, self.setting)
         started = time.perf_counter()
         value, matrix, chosen, status, reason = None, None, {}, "ok", None
         try:
@@ -147,7 +185,7 @@ class Cell:
         """The matrix, and the parameters that the metric chose from the data."""
         if metric.view == "truth":
             return self.case.rule.ideal(self.truth), {}
-        rng = self.case.rng(self.setting[0], metric.id)
+        rng = self.case.rng(self.setting.seed, metric.id)
         prepared = metric.prepare_sets(self.sets, rng)
         return distances(metric, prepared, rng, blocks=self.blocks), prepared.chosen
 
@@ -160,11 +198,14 @@ def _plain(matrix: np.ndarray) -> list[list[float | None]]:
 _cells: list[Cell] = []
 
 
-def make_cell(case: TestCase, seed: int, protocol: str, quick: bool) -> None:
-    """In a worker: make the sets of a case and seed, unless they are the last ones made."""
-    wanted = (case.name, seed, protocol, quick)
-    if not _cells or wanted != (_cells[0].case.name, *_cells[0].setting):
-        _cells[:] = [Cell(case, seed, protocol, quick)]
+def make_cell(setting: Setting) -> None:
+    """In a worker: make the sets of a setting, unless they are the last ones made."""
+    if not _cells or _identity(setting) != _identity(_cells[0].setting):
+        _cells[:] = [Cell(setting)]
+
+
+def _identity(setting: Setting) -> tuple:
+    return setting.case.name, setting.seed, setting.protocol, setting.quick
 
 
 def score_in_cell(metric: Metric) -> Row:
@@ -198,26 +239,19 @@ def complete(
 
 
 def _results_of(
-    pending: list[tuple[TestCase, int, list[Metric]]],
-    protocol: str,
-    quick: bool,
-    workers: int,
-    timeout: float | None,
+    pending: list[tuple[Setting, list[Metric]]], workers: int, timeout: float | None
 ) -> Iterator[Row]:
     if workers or timeout is not None:
         from repsim.workers import scores_from_workers
 
-        yield from scores_from_workers(pending, protocol, quick, max(workers, 1), timeout)
+        yield from scores_from_workers(pending, max(workers, 1), timeout)
         return
-    for case, seed, metrics in pending:
-        cell = Cell(case, seed, protocol, quick)
+    for setting, metrics in pending:
+        cell = Cell(setting)
         for metric in metrics:
             yield cell.score(metric)
 
 
-def failed(
-    metric: Metric, case: TestCase, seed: int, protocol: str, quick: bool, error: MetricError
-) -> Row:
+def failed(metric: Metric, setting: Setting, error: MetricError) -> Row:
     """The row of an evaluation that was ended from outside."""
-    row = head(metric, case, seed, protocol, quick)
-    return complete(row, case, "failed", None, str(error), 0.0)
+    return complete(head(metric, setting), setting.case, "failed", None, str(error), 0.0)

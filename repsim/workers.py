@@ -100,9 +100,7 @@ class Worker:
 
 
 def scores_from_workers(
-    pending: list[tuple[Any, int, list[Any]]],
-    protocol: str,
-    quick: bool,
+    pending: list[tuple[Any, list[Any]]],
     n_workers: int,
     timeout: float | None,
 ) -> Iterator[dict[str, Any]]:
@@ -113,15 +111,13 @@ def scores_from_workers(
         tasks.put(cell)
     workers = [Worker() for _ in range(min(n_workers, len(pending)))]
     threads = [
-        threading.Thread(
-            target=_serve, args=(worker, tasks, answers, protocol, quick, timeout), daemon=True
-        )
+        threading.Thread(target=_serve, args=(worker, tasks, answers, timeout), daemon=True)
         for worker in workers
     ]
     for thread in threads:
         thread.start()
     try:
-        for _ in range(sum(len(metrics) for *_, metrics in pending)):
+        for _ in range(sum(len(metrics) for _, metrics in pending)):
             row = answers.get()
             if isinstance(row, BaseException):
                 raise row
@@ -133,20 +129,18 @@ def scores_from_workers(
             worker.close()
 
 
-def _serve(
-    worker: Worker, tasks: Any, answers: Any, protocol: str, quick: bool, timeout: float | None
-) -> None:
+def _serve(worker: Worker, tasks: Any, answers: Any, timeout: float | None) -> None:
     from repsim.run import failed, make_cell, score_in_cell
 
     try:
         while True:
-            case, seed, metrics = tasks.get(block=False)
+            setting, metrics = tasks.get(block=False)
             for metric in metrics:
                 try:
-                    worker.call(make_cell, case, seed, protocol, quick)
+                    worker.call(make_cell, setting)
                     row = worker.call(score_in_cell, metric, timeout=timeout)
                 except MetricError as error:
-                    row = failed(metric, case, seed, protocol, quick, error)
+                    row = failed(metric, setting, error)
                 answers.put(row)
     except queue.Empty:
         return

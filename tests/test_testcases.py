@@ -11,7 +11,7 @@ import repsim
 from repsim.errors import RepsimError
 from repsim.ranking import control_verdict
 from repsim.rules import SEPARATION, blocks
-from repsim.run import Cell
+from repsim.run import Cell, Setting
 from repsim.testcase import fingerprint_sets
 from testcases.attractor import lorenz_regimes as lorenz
 
@@ -29,7 +29,7 @@ START = np.array([[1.0, 2.0, 3.0], [-4.0, 5.0, 20.0]])
 
 
 def control_value(case, protocol, name, seed):
-    return Cell(case, seed, protocol, quick=True).score(repsim.METRICS[name])["value"]
+    return Cell(Setting(case, seed, protocol, quick=True)).score(repsim.METRICS[name])["value"]
 
 
 @each_protocol
