@@ -112,14 +112,15 @@ class GRU(nn.Module):
             drive_gates, drive_c = drive.split(sizes, -1)
             gates, own = (h @ recurrent_weight).split(sizes, -1)
             gates = torch.sigmoid(drive_gates + gates)
+            states = {}
             if bias is None:
-                r, u = None, gates
+                u = gates
             else:
                 r, u = gates.chunk(2, -1)
-                own = r * (own + bias)
+                own, states = r * (own + bias), {"r": r}
             c = self.activation(drive_c + own)
             h = torch.lerp(h, c, u if alpha == 1 else alpha * u)
-            return h, {"h": h, "r": r, "u": u, "c": c}
+            return h, {"h": h, **states, "u": u, "c": c}
 
         return cell
 

@@ -102,7 +102,8 @@ class Mamba(nn.Module):
     ) -> tuple[Tensor, State, dict[str, Tensor]]:
         """One time step: (trial, input) -> output (trial, output), next state, named states."""
         outputs, state, states = self._run(input_t[..., None, :], state, self.state_names)
-        return outputs[..., 0, :], state, {name: s[..., 0, :] for name, s in states.items()}
+        states = {name: states[name][..., 0, :] for name in self.state_names}
+        return outputs[..., 0, :], state, states
 
     def initial_state(self, input_t: Tensor) -> State:
         """The last inputs of the convolution (trial, width - 1, D) and h (trial, D, N) of every
