@@ -64,6 +64,7 @@ class Leaderboard:
         self.notes = [*selection.notes, *self._notes()]
         if self.independent is not None:
             self.notes += [f"{BESIDE} trials: {note}" for note in self.independent.notes]
+            self.broken |= {f"{c}, {BESIDE} trials": w for c, w in self.independent.broken.items()}
 
     def values(self, metric: str, case: str) -> np.ndarray:
         """Raw values of a metric or control in a case, one for each seed that succeeded."""

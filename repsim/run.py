@@ -107,10 +107,8 @@ def _settings(
     wanted = [protocol] if isinstance(protocol, str) else list(protocol)
     known = Counter(name for case in cases for name in case.protocols)
     if not any(known[name] for name in wanted):
-        raise RepsimError(
-            f"{', '.join(case.name for case in cases)}: no protocol {' or '.join(map(repr, wanted))}. "
-            f"It has: {', '.join(known)}."
-        )
+        names, missing = ", ".join(case.name for case in cases), " or ".join(map(repr, wanted))
+        raise RepsimError(f"{names}: no protocol {missing}. It has: {', '.join(known)}.")
     return [
         Setting(case, int(seed), name, quick)
         for case in cases
