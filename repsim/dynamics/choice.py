@@ -4,7 +4,7 @@ error(delays, rank) = mean over sets and folds of MASE on the fold left out
 chosen              = the smallest model whose error is within one standard error of the least
 
 Folds are every fifth trial; a lone trial is cut into pieces of time. Each set is judged in its own
-units. Nothing here sees labels or distances.
+units; of many sets, six evenly spaced ones are. Nothing here sees labels or distances.
 """
 
 import itertools
@@ -26,6 +26,7 @@ from repsim.errors import InputError, RepsimError
 AUTO = "auto"
 DELAYS = (1, 2, 3, 5, 8, 12, 20, 30)
 RANKS = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 50)
+MOST_SETS = 6
 MOST_FOLDS = 5
 MOST_STEPS = 10  # predicted ahead
 MOST_COLUMNS = 400  # delay coordinates tried, unless one delay already has more
@@ -67,25 +68,29 @@ def choose_delays_and_rank(
 ) -> tuple[dict[str, int], Any]:
     """Delays and rank shared by all sets, by held-out multi-step prediction.
 
-    sets     (trial, time, unit) each, numpy or torch; any numbers of trials, steps and units
+    sets     (trial, time, unit) each, numpy or torch; any numbers of trials, steps and units. Of
+             more than 6, prediction is tried on 6 evenly spaced ones
     delays, rank  "auto", or a number that stays as it is; interval and ridge as in fit_operator
     returns  {"delays": ..., "rank": ...} and the grid, a DataFrame with one row a combination that
              every set can carry: delays, rank, error, standard_error, chosen
     raises   InputError when no combination suits every set
-    cost     at most 8 x 5 fits a set, each of all ranks at once; columns stop at 400
+    cost     at most 8 x 5 fits a set tried, each of all ranks at once; columns stop at 400
     """
     if not (rank == AUTO or isinstance(check_rank(rank), int)):
         raise RepsimError(f'rank is {rank!r} and delays "auto". Give rank="auto" or a number.')
-    folded = [_in_pieces(as_numpy(held_fixed(x))) for x in sets]
-    shortest = min(len(trial) for trials in folded for trial in trials)
+    every = [_in_pieces(as_numpy(held_fixed(x))) for x in sets]
+    shortest = min(len(trial) for trials in every for trial in trials)
+    fewest = min(x.shape[2] for x in sets)
     n_steps = min(MOST_STEPS, max(1, shortest // 5))
     candidates = _delays(delays, interval, shortest - n_steps, max(x.shape[2] for x in sets))
     first = (max(candidates, default=1) - 1) * interval
     ranks = RANKS if rank == AUTO else (whole("rank", rank),)
+    tried = np.unique(np.linspace(0, len(every) - 1, min(len(every), MOST_SETS)).astype(int))
     tables = [
-        _set_errors(trials, candidates, ranks, interval, ridge, n_steps, first) for trials in folded
+        _set_errors(every[i], candidates, ranks, interval, ridge, n_steps, first) for i in tried
     ]
     shared = sorted(set.intersection(*(set(table) for table in tables)))
+    shared = [(d, rank) for d, rank in shared if rank <= d * fewest]
     if not shared:
         raise InputError(
             f"no combination of delays {delays} and rank {rank} suits every set; the shortest "

@@ -199,3 +199,22 @@ def test_sensitivity_that_cannot_be_had():
         sensitivity(two_sets(), delays=[80], ranks=[2])
     with pytest.raises(RepsimError, match="the grid is empty"):
         sensitivity(two_sets(), delays=[], ranks=[2])
+
+
+def test_of_many_sets_a_few_are_tried_and_all_can_carry_the_choice(monkeypatch):
+    tried = []
+
+    def spy(trials, *others, whole=choice._set_errors):
+        tried.append(trials[0].shape[1])
+        return whole(trials, *others)
+
+    monkeypatch.setattr(choice, "_set_errors", spy)
+    sets = [system(n_units=4 + i, n_states=4, seed=i, n_trials=6, n_steps=30) for i in range(11)]
+    chosen, _ = choose_delays_and_rank(sets)
+    assert tried == [4, 6, 8, 10, 12, 14]
+    few = system(n_units=1, n_states=2, n_trials=6, n_steps=30)
+    sets.insert(1, few)  # not among those tried
+    narrow, grid = choose_delays_and_rank(sets)
+    assert (grid["rank"] <= grid["delays"]).all()
+    assert narrow != chosen
+    fit_operator(few, **narrow)
