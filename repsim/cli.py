@@ -257,7 +257,8 @@ def show(
     if json_:
         print_json(rows[0])
         return
-    plain = {k: v for k, v in rows[0].items() if k not in ("distances", "names", "labels")}
+    per_set = ("distances", "names", "labels", "blocks", "levels")
+    plain = {k: v for k, v in rows[0].items() if k not in per_set}
     print_table(
         [
             {"field": k, "value": v if isinstance(v, str) else json.dumps(v)}

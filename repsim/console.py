@@ -89,10 +89,16 @@ def print_table(rows: list[dict[str, str]], nothing: str = "Nothing.") -> None:
 
 
 def print_matrix(names: Sequence[str], matrix: Sequence[Sequence[float]]) -> None:
-    """A square matrix with its names."""
+    """A square matrix with its names; a dash where nothing was compared."""
     print_table(
         [
-            {"": str(name), **{str(n): f"{d:.4g}" for n, d in zip(names, line, strict=True)}}
+            {
+                "": str(name),
+                **{
+                    str(n): "–" if d is None else f"{d:.4g}"
+                    for n, d in zip(names, line, strict=True)
+                },
+            }
             for name, line in zip(names, matrix, strict=True)
         ]
     )

@@ -15,7 +15,8 @@ from repsim.results import read_rows
 
 REPSIM = (sys.executable, "-c", "from repsim.cli import main; main()")
 COMMANDS = ("list", "check", "score", "compare", "board", "show")
-SMALL = ("--quick", "--workers", "1", "--results", "results")
+ONE_CASE = ("--suite", "attractor/lorenz_regimes", "--quick")
+SMALL = (*ONE_CASE, "--workers", "1", "--results", "results")
 PNG = b"\x89PNG\r\n\x1a\n"
 METRICS = """
 import time
@@ -113,7 +114,7 @@ BAD = {
     "score linear_ckaa": ["linear_ckaa", "Nearest: linear_cka"],
     "score mine.py:backwards": ["backwards", "similarity"],
     "score linear_cka --suite attracter": ["attracter", "Nearest: attractor"],
-    "score linear_cka --protocol guessed": ["guessed", "controlled, published"],
+    "score linear_cka --protocol guessed": ["guessed", "It has: controlled"],
     "score linear_cka --seeds 0": ["--seeds", "1"],
     "score linear_cka --results mine.py/results --quick --seeds 1": ["mine.py", "Cannot write"],
     "check linear_ckaa": ["linear_ckaa", "Nearest: linear_cka"],
@@ -244,16 +245,28 @@ def test_check_says_which_promise_is_broken_with_status_1(run):
     assert run("check", "linear_cka")[0] == 0
 
 
+def test_a_row_of_a_case_in_blocks_is_shown_with_dashes_between_them(run):
+    matrix = [[0.0, 0.25, None], [0.25, 0.0, None], [None, None, 0.0]]
+    row = {"row": "ab", "status": "ok", "names": list("xyz"), "distances": matrix}
+    Path("results").mkdir()
+    Path("results/scores.jsonl").write_text(json.dumps(row | {"labels": [], "blocks": ["1"]}))
+    status, output, _ = run("show", "ab")
+    assert status == 0
+    assert "0.25" in output
+    assert "–" in output
+    assert "blocks" not in output
+
+
 def test_the_board_writes_its_page_and_its_rows_can_be_shown(run):
-    words = ("board", "linear_cka", "mine.py:raises", "--quick", "--seeds", "2", "--output", "site")
-    status, output, _ = run(*words)
+    words = ("board", "linear_cka", "mine.py:raises", *ONE_CASE, "--seeds", "2")
+    status, output, _ = run(*words, "--output", "site")
     assert status == 0
     assert "linear_cka" in output
     assert "IndexError" in output
     page, table = Path("site/index.html").read_text(), Path("site/leaderboard.md").read_text()
     assert "linear_cka" in page
     assert "linear_cka" in table
-    (row,) = [r for r in read_rows("results") if r["id"] == "linear_cka" and r["seed"] == 1]
+    row = next(r for r in read_rows("results") if r["id"] == "linear_cka" and r["seed"] == 1)
     status, output, _ = run("show", row["row"][:10], "--json")
     assert (status, json.loads(output)) == (0, row)
     assert f"{row['value']}" in run("show", row["row"])[1]
