@@ -23,7 +23,10 @@ def flip_flop_task(
     dt_ms: float = 20,
     grace_steps: int = 2,
 ) -> Task:
-    """Flip-flop.
+    """The task.
+
+    pulse_probability   of each channel in each step
+    grace_steps         from a pulse on, not scored
 
     raises  InputError for a probability outside [0, 1], or fewer steps than the grace
     """

@@ -26,7 +26,7 @@ def go_nogo_task(
     dt_ms: float = 20,
     grace_ms: float = 40,
 ) -> Task:
-    """Go or no-go.
+    """The task of one of the four rules.
 
     timing      train, test, short, short_test, or epoch -> durations in ms
     grace_ms    start of the decision that is not scored

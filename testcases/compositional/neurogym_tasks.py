@@ -52,8 +52,10 @@ def draw(rng: np.random.Generator, n_trials: int, env: Any, n_steps: int | None)
     raises  InputError for targets it never sets, or a trial longer than n_steps
     """
     env = copy.deepcopy(env)
-    env.reset(seed=int(rng.integers(2**31)))
-    env.seed(int(rng.integers(2**31)))
+    before, after = (int(seed) for seed in rng.integers(2**31, size=2))
+    env.seed(before)
+    env.reset()
+    env.seed(after)
     made = [one_trial(env) for _ in range(n_trials)]
     longest = max(len(ob) for ob, *_ in made)
     n_time = n_steps or longest

@@ -48,7 +48,7 @@ def two_choice_task(
     noise: float = 1.0,
     grace_ms: float = 40,
 ) -> Task:
-    """Perceptual decision.
+    """The task of one of the four rules.
 
     timing      train, test, short, short_test, or epoch -> durations in ms
     coherences  per cent, each equally likely
@@ -60,6 +60,7 @@ def two_choice_task(
     if not noise > 0:
         raise InputError(f"noise is {noise}. Give a positive standard deviation.")
     rule = rule_name(anti, delay)
+    chosen = choose_timing(timing, delay)
     return Task(
         name=f"perceptual_decision/{rule}",
         n_inputs=3 + len(RULES),
@@ -70,14 +71,8 @@ def two_choice_task(
         judge=classes_correct,
         best=ideal_observer,
         design=design,
-        parameters={
-            "rule": rule,
-            "timing": choose_timing(timing, delay),
-            "dt_ms": dt_ms,
-            "coherences": tuple(coherences),
-            "noise": noise,
-            "grace_ms": grace_ms,
-        },
+        parameters={"rule": rule, "timing": chosen, "dt_ms": dt_ms, "grace_ms": grace_ms}
+        | {"coherences": tuple(coherences), "noise": noise},
     )
 
 

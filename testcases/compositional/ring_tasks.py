@@ -54,11 +54,7 @@ def ring_task(
 
     raises  InputError for an unknown rule or timing, a small ring or noise that is not positive
     """
-    if rule not in RULES:
-        raise InputError(f"No ring task {rule!r}. There are: {', '.join(RULES)}.")
-    if n_ring < 8 or not noise > 0:
-        raise InputError(f"n_ring = {n_ring}, noise = {noise}. Take 8 or more, and above 0.")
-    coherences = coherences or COHERENCES.get(RULES[rule].family, ())
+    check(rule, n_ring, noise)
     return Task(
         name=f"yang/{rule}",
         n_inputs=1 + 2 * n_ring + len(RULES),
@@ -75,10 +71,20 @@ def ring_task(
             "dt_ms": dt_ms,
             "n_ring": n_ring,
             "noise": noise,
-            "coherences": tuple(coherences),
+            "coherences": tuple(coherences or COHERENCES.get(RULES[rule].family, ())),
             "grace_ms": grace_ms,
         },
     )
+
+
+def check(rule: str, n_ring: int, noise: float) -> None:
+    """Refuse a rule there is not, or numbers that make no task."""
+    if rule not in RULES:
+        raise InputError(f"No ring task {rule!r}. There are: {', '.join(RULES)}.")
+    if n_ring < 8 or not noise > 0:
+        raise InputError(
+            f"n_ring = {n_ring}, noise = {noise}. Take 8 units or more, and noise above 0."
+        )
 
 
 def draw(
@@ -239,7 +245,14 @@ def ideal_observer(
             for e, n in steps.items()
         )
         return ndtr(np.abs(conditions["coherence"]).to_numpy() * np.sqrt(squared) / sd)
-    slope = first * from_preferred(conditions["location_1"].to_numpy(), n_ring) / WIDTH**2
     seen = list(steps.values()) if kind.matches else [sum(steps.values())]
-    variance = sum(sd**2 / (n * np.sum(slope**2, axis=1)) for n in seen)
+    variance = sum(angle_variance(conditions["location_1"], n, n_ring, sd) for n in seen)
     return 2 * ndtr(MARGINS.get(kind.family, TOLERANCE) / np.sqrt(variance)) - 1
+
+
+def angle_variance(
+    angle: np.ndarray, n_steps: np.ndarray, n_ring: int, deviation: float
+) -> np.ndarray:
+    """Least variance, in rad^2, of an angle shown for n_steps steps: 1 / Fisher information."""
+    slope = bump(angle, n_ring) * from_preferred(angle, n_ring) / WIDTH**2
+    return deviation**2 / (n_steps * np.sum(slope**2, axis=1))
