@@ -3,10 +3,9 @@
 NeuroGym's own Dataset hands out views of one buffer that it later overwrites; batches kept without
 a copy turn into repetitions of the last one. Epochs are the environment's periods; the loss is
 cross entropy for discrete actions and mean squared error for continuous ones. The ceiling is not
-known. NeuroGym (Molano-Mazon et al. 2022) is optional: pip install neurogym.
+known. NeuroGym (Molano-Mazon et al. 2022) is optional.
 """
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,8 @@ from testcases.compositional.supervised import PAD, Task, Trials, classes_correc
 def from_neurogym(env: Any, name: str | None = None, n_steps: int | None = None) -> Task:
     """A task that draws trials of a NeuroGym environment.
 
-    env         an environment with new_trial, ob and gt; a copy of it is seeded and used
+    env         an environment with new_trial, ob and gt; every batch seeds it anew. It is used in
+                place: durations drawn by its own closures would not follow a copy
     name        default neurogym/ and the name of the class
     n_steps     length of every batch; None: as long as its longest trial
 
@@ -42,7 +42,7 @@ def from_neurogym(env: Any, name: str | None = None, n_steps: int | None = None)
         loss="cross_entropy" if n_classes else "mse",
         draw=draw,
         judge=classes_correct if n_classes else values_correct,
-        parameters={"env": copy.deepcopy(env), "n_steps": n_steps},
+        parameters={"env": env, "n_steps": n_steps},
     )
 
 
@@ -51,7 +51,6 @@ def draw(rng: np.random.Generator, n_trials: int, env: Any, n_steps: int | None)
 
     raises  InputError for targets it never sets, or a trial longer than n_steps
     """
-    env = copy.deepcopy(env)
     before, after = (int(seed) for seed in rng.integers(2**31, size=2))
     env.seed(before)
     env.reset()

@@ -13,13 +13,21 @@ from testcases.compositional.tasks import get_task
 pytest.importorskip("neurogym")
 
 from neurogym.core import TrialEnv
-from neurogym.envs.collections.yang19 import dm1, dms
-from neurogym.envs.native.gonogo import GoNogo
-from neurogym.envs.native.perceptualdecisionmaking import (
-    PerceptualDecisionMaking,
-    PerceptualDecisionMakingDelayResponse,
-)
+from neurogym.envs.collections.yang19 import dm2, dms
 from neurogym.utils.data import Dataset
+
+try:
+    from neurogym.envs.native.gonogo import GoNogo
+    from neurogym.envs.native.perceptualdecisionmaking import (
+        PerceptualDecisionMaking,
+        PerceptualDecisionMakingDelayResponse,
+    )
+except ModuleNotFoundError:  # before version 2
+    from neurogym.envs.gonogo import GoNogo
+    from neurogym.envs.perceptualdecisionmaking import (
+        PerceptualDecisionMaking,
+        PerceptualDecisionMakingDelayResponse,
+    )
 
 N_TRIALS = 400
 SHORT = {
@@ -82,8 +90,9 @@ def test_without_delay_only_the_fixation_input_is_newer():
     assert_alike(ours, theirs)
 
 
+@pytest.mark.filterwarnings("ignore:.*to get variables from other wrappers:UserWarning")
 @pytest.mark.parametrize(
-    "environment", [PerceptualDecisionMaking(dt=20), GoNogo(dt=20), dm1(dt=20), dms(dt=20)]
+    "environment", [PerceptualDecisionMaking(dt=20), GoNogo(dt=20), dm2(dt=20), dms(dt=20)]
 )
 def test_any_environment_is_a_task(environment):
     task = from_neurogym(environment)
