@@ -72,6 +72,8 @@ class LeakyScan(torch.autograd.Function):
         deltas = torch.empty_like(rates, memory_format=torch.contiguous_format)
         by_step = deltas.unbind(1)
         states_too = None if grad_states is None else grad_states.unbind(1)
+        if grad_outputs is not None:
+            grad_outputs = grad_outputs.contiguous()
         outputs_too = None if grad_outputs is None else grad_outputs.mT.unbind(0)
         grad = torch.zeros_like(by_step[0], memory_format=torch.contiguous_format)
         for t in range(n_steps - 1, -1, -1):

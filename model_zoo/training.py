@@ -1,0 +1,198 @@
+"""Trains many networks at once: the same code for one, for hundreds, on processors or on a GPU.
+
+K networks wait in a line. Groups of them are trained side by side, along a leading axis of all
+their parameters, a round (some steps and a test) at a time; a network that has reached its goal
+leaves and the next one takes its place. On processors a group is as large as fits the cache, and
+each of several processes of one thread works on a group of its own; on a GPU all networks are one
+group. See rounds.py for what happens in a round.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from model_zoo.ensemble import Ensemble, checkpoints_at, nearest
+from model_zoo.line import Line, work_through
+from model_zoo.progress import AccuracyBar
+from model_zoo.rounds import Network, Settings, final_accuracies
+from model_zoo.saved_state import SavedState
+from repsim.errors import RepsimError
+
+CACHE_BYTES = 2**20  # of one core: parameters and the states of one step should fit
+MOST_TOGETHER = 16  # beyond this the cost of a call is negligible
+FINAL_TRIALS = 1024
+
+
+def train(
+    models: nn.Module | Sequence[nn.Module],
+    task: Any,
+    *,
+    seeds: int | Sequence[int] = 0,
+    learning_rate: float | Sequence[float] = 1e-3,
+    steps: int = 2000,
+    test_every: int = 100,
+    batch: int = 64,
+    n_tests: int = 512,
+    criterion: float | None = 0.97,
+    clip: float | None = 1.0,
+    trained: str | Sequence[str] = "all",
+    checkpoints: Sequence[float] = (),
+    folder: str | Path | None = None,
+    workers: int | None = None,
+    device: str = "cpu",
+    progress: bool | Callable[[int, int, list[float]], None] = False,
+) -> Ensemble:
+    """Train one network or K of the same form; each learns what it would learn alone.
+
+    models         modules (trial, time, input) -> outputs, states; they are not changed
+    task           n_inputs, n_outputs, loss, trials(rng, n), accuracy(outputs, trials), ceiling()
+    seeds          one a network; decides its trials and its noise
+    learning_rate  one, or one a network
+    steps          gradient steps at most, each on batch fresh trials
+    test_every     steps between tests on n_tests fresh trials
+    criterion      a network stops at this fraction of the task's ceiling; None: after all steps
+    clip           largest norm of the gradient of one network; None: any
+    trained        "all", or names of the parameters that change
+    checkpoints    fractions of each network's training at which its parameters are kept, 0 to 1,
+                   to the nearest test
+    folder         where to save after each test; the same call goes on from there
+    workers        processes of one thread; 0: none but this one. Left out: one a processor, as far
+                   as there are networks
+    device         "cpu", or a GPU such as "cuda"
+    progress       True for a bar, or called with (steps done, steps at most, test accuracies)
+    raises         RepsimError for settings that do not fit; no training ends with NaN: a network
+                   whose loss or output is not finite stops and is marked as diverged
+    """
+    models = [models] if isinstance(models, nn.Module) else list(models)
+    seeds = _one_each("seed", seeds, len(models))
+    rates = _one_each("learning rate", learning_rate, len(models))
+    _check(models, task, steps, test_every, checkpoints)
+    ceiling = None if criterion is None else float(task.ceiling())
+    settings = Settings(
+        steps, test_every, batch, n_tests, None if ceiling is None else criterion * ceiling, clip,
+        _trained(models[0], trained), device,
+    )  # fmt: skip
+    networks = [_fresh(*one, settings) for one in zip(models, seeds, rates, strict=True)]
+    saved = SavedState(folder, _description(models, task, settings, seeds, rates))
+    model = deepcopy(models[0])
+    line = Line(networks, saved, with_snapshots=bool(checkpoints))
+    with AccuracyBar(f"training on {task.name}", hidden=progress is not True) as bar:
+        line.watch(bar.update if isinstance(progress, bool) else progress, settings)
+        n_workers = _n_workers(workers, line, device)
+        together = _together(model, settings, len(line.waiting), n_workers)
+        work_through(line, model, task, settings, n_workers, together)
+    kept = checkpoints_at(checkpoints, line.networks, line.snapshots)
+    for k, one in enumerate(line.networks):
+        taken = line.snapshots[k]
+        saved.keep_only(k, {nearest(taken, f * one.step) for f in checkpoints} if taken else set())
+    accuracies = final_accuracies(model, task, line.networks, FINAL_TRIALS, device)
+    return Ensemble(model.cpu().eval(), tuple(line.networks), accuracies, ceiling, kept)
+
+
+def _one_each(noun: str, values: Any, n_networks: int) -> list[Any]:
+    if np.ndim(values) == 0:
+        if noun == "seed" and n_networks > 1:
+            raise RepsimError(
+                f"{n_networks} networks and one seed would see the same trials. "
+                f"Give one seed a network: seeds=range({n_networks})."
+            )
+        return [values] * n_networks
+    values = list(values)
+    if len(values) != n_networks:
+        raise RepsimError(f"{len(values)} {noun}s for {n_networks} networks. Give one a network.")
+    return values
+
+
+def _check(
+    models: Sequence[nn.Module],
+    task: Any,
+    steps: int,
+    test_every: int,
+    checkpoints: Sequence[float],
+) -> None:
+    if not models:
+        raise RepsimError("No networks to train. Give one or more.")
+    forms = [
+        (type(one), {name: tuple(p.shape) for name, p in one.named_parameters()}) for one in models
+    ]
+    if any(form != forms[0] for form in forms):
+        raise RepsimError(
+            "The networks differ in class or size, and train side by side only if they do not. "
+            "Call train once for each form."
+        )
+    if steps < 1 or test_every < 1 or steps % test_every:
+        raise RepsimError(
+            f"steps is {steps} and test_every {test_every}. "
+            "Make steps a multiple of test_every, both 1 or more."
+        )
+    wrong = [fraction for fraction in checkpoints if not 0 <= fraction <= 1]
+    if wrong:
+        raise RepsimError(f"Checkpoint {wrong[0]} is not a fraction of training. Use 0 to 1.")
+
+
+def _trained(model: nn.Module, trained: str | Sequence[str]) -> tuple[str, ...]:
+    names = [name for name, _ in model.named_parameters()]
+    if trained == "all":
+        return tuple(names)
+    chosen = (trained,) if isinstance(trained, str) else tuple(trained)
+    unknown = [name for name in chosen if name not in names]
+    if unknown or not chosen:
+        raise RepsimError(
+            f"No parameter {unknown[0] if unknown else ''!r}. The model has: {', '.join(names)}."
+        )
+    return chosen
+
+
+def _fresh(model: nn.Module, seed: int, rate: float, settings: Settings) -> Network:
+    parameters = {name: p.detach().cpu().clone() for name, p in model.named_parameters()}
+    n_values = sum(parameters[name].numel() for name in settings.trained)
+    zeros = next(iter(parameters.values())).new_zeros(n_values)
+    return Network(int(seed), float(rate), parameters, zeros, zeros.clone())
+
+
+def _description(
+    models: Sequence[nn.Module], task: Any, settings: Settings, seeds: list, rates: list
+) -> dict[str, Any]:
+    """What must be the same for a saved training to go on."""
+    start = hashlib.sha256()
+    for model in models:
+        for name, p in model.named_parameters():
+            start.update(name.encode() + p.detach().cpu().numpy().tobytes())
+    return {
+        "model": type(models[0]).__name__,
+        "initial_values": start.hexdigest()[:16],
+        "task": task.name,
+        "task_version": getattr(task, "version", 1),
+        "task_parameters": repr(getattr(task, "parameters", None)),
+        "seeds": [int(seed) for seed in seeds],
+        "learning_rates": [float(rate) for rate in rates],
+        **{k: v for k, v in asdict(settings).items() if k != "device"},
+    }
+
+
+def _n_workers(workers: int | None, line: Line, device: str) -> int:
+    n_waiting = len(line.waiting)
+    if device != "cpu":
+        return 0
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        workers = workers if n_waiting > 1 else 0
+    return min(workers, n_waiting)
+
+
+def _together(model: nn.Module, settings: Settings, n_networks: int, n_workers: int) -> int:
+    """How many networks are trained side by side."""
+    if settings.device != "cpu":
+        return n_networks
+    n_values = sum(p.numel() for p in model.parameters())
+    n_units = getattr(model, "n_units", int(n_values**0.5))
+    one = 4 * (n_values + 4 * settings.batch * n_units)
+    share = -(-n_networks // max(n_workers, 1))
+    return max(1, min(MOST_TOGETHER, round(CACHE_BYTES / one), share))
