@@ -1,0 +1,147 @@
+"""SubLSTM, with gated and with fixed forget, against LSTM on images read row by row.
+
+    python benchmarks/digits.py                      (digits of scikit-learn, 2 minutes)
+    python benchmarks/digits.py --mnist mnist.npz    (hours on a CPU; add --device cuda)
+
+With --mnist, sequential MNIST as in Costa et al. 2017 (784 steps of one pixel, 100 units, RMSProp
+with momentum, learning rate 1e-4) and their accuracies next to ours. The file holds x_train,
+y_train, x_test, y_test; --pixels 28 reads whole rows, --images takes fewer of them.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_zoo.lstm import LSTM
+from model_zoo.sublstm import SubLSTM
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "LSTM": LSTM,
+    "subLSTM gated": SubLSTM,
+    "subLSTM fixed": lambda *sizes, **options: SubLSTM(*sizes, forget="fixed", **options),
+}
+PAPER = {"LSTM": 97.96, "subLSTM gated": 97.29, "subLSTM fixed": 97.27}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--seeds", type=int, default=5)
+    options.add_argument("--epochs", type=int, default=60)
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--mnist", metavar="PATH")
+    options.add_argument("--pixels", type=int, default=1, help="of MNIST, read at a time")
+    options.add_argument("--images", type=int, default=60_000, help="of MNIST to train on")
+    options.add_argument("--units", type=int, default=100, help="on MNIST")
+    options.add_argument("--rate", type=float, default=1e-4, help="learning rate on MNIST")
+    options.add_argument("--device", default="cpu")
+    chosen = options.parse_args()
+    torch.set_num_threads(chosen.threads)
+    if chosen.mnist:
+        sequential_mnist(chosen)
+        return
+    images, labels = load_digits_by_rows()
+    print("digits, 8 rows of 8 pixels, 50 units, 1437 images to train and 360 to test")
+    print(f"{'':16s}{'accuracy %':>12s}{'deviation':>11s}{'worst':>8s}{'seconds a run':>15s}")
+    for name in MODELS:
+        start = time.perf_counter()
+        found = [
+            100 * train(name, images, labels, seed, epochs=chosen.epochs)
+            for seed in range(chosen.seeds)
+        ]
+        taken = (time.perf_counter() - start) / chosen.seeds
+        spread = statistics.stdev(found) if len(found) > 1 else float("nan")
+        mean = statistics.mean(found)
+        print(f"{name:16s}{mean:12.2f}{spread:11.2f}{min(found):8.2f}{taken:15.1f}", flush=True)
+
+
+def load_digits_by_rows() -> tuple[Tensor, Tensor]:
+    """Images (1797, row 8, pixel 8) in [0, 1] and their labels."""
+    found = load_digits()
+    return torch.tensor(found.images / 16, dtype=torch.float32), torch.tensor(found.target)
+
+
+def train(name: str, images: Tensor, labels: Tensor, seed: int, epochs: int = 60) -> float:
+    """Accuracy on a fifth of the images, chosen by the seed, after Adam on the others."""
+    training, test = train_test_split(
+        np.arange(len(images)), test_size=360, random_state=seed, stratify=labels
+    )
+    generator = torch.Generator().manual_seed(seed)
+    model = MODELS[name](images.shape[-1], 50, 10, generator=generator)
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for _ in range(epochs):
+        one_epoch(model, optimiser, images[training], labels[training], 50, generator)
+    return accuracy(model, images[test], labels[test])
+
+
+def one_epoch(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    batch: int,
+    generator: torch.Generator,
+) -> None:
+    """Cross-entropy of the output at the last step, gradient clipped to norm 1."""
+    order = torch.randperm(len(images), generator=generator).to(images.device)
+    for rows in order.split(batch):
+        outputs, _ = model(images[rows], record=False)
+        optimiser.zero_grad()
+        functional.cross_entropy(outputs[:, -1], labels[rows]).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    found = [model(part, record=False)[0][:, -1].argmax(-1) for part in images.split(500)]
+    return float((torch.cat(found) == labels).float().mean())
+
+
+def sequential_mnist(chosen: argparse.Namespace) -> None:
+    """The best epoch on 10 000 images kept from training decides which test accuracy counts."""
+    data = {
+        name: torch.tensor(values).to(chosen.device)
+        for name, values in np.load(chosen.mnist).items()
+    }
+    x_train, x_test = (
+        data[name].reshape(len(data[name]), -1, chosen.pixels).float() / 255
+        for name in ("x_train", "x_test")
+    )
+    y_train, y_test = data["y_train"].long(), data["y_test"].long()
+    kept = slice(len(x_train) - len(x_train) // 6, None)
+    x_train, y_train, x_kept, y_kept = (
+        x_train[: kept.start],
+        y_train[: kept.start],
+        x_train[kept],
+        y_train[kept],
+    )
+    x_train, y_train = x_train[: chosen.images], y_train[: chosen.images]
+    print(f"MNIST, {x_train.shape[1]} steps, {chosen.units} units, {len(x_train)} images to train")
+    for name, model_class in MODELS.items():
+        generator = torch.Generator().manual_seed(0)
+        model = model_class(chosen.pixels, chosen.units, 10, generator=generator).to(chosen.device)
+        optimiser = torch.optim.RMSprop(model.parameters(), lr=chosen.rate, momentum=0.9)
+        best, found, start = 0.0, 0.0, time.perf_counter()
+        for epoch in range(chosen.epochs):
+            one_epoch(model, optimiser, x_train, y_train, 50, generator)
+            validated = accuracy(model, x_kept, y_kept)
+            if validated > best:
+                best, found = validated, accuracy(model, x_test, y_test)
+            taken = time.perf_counter() - start
+            print(
+                f"{name:16s} epoch {epoch + 1:3d}{100 * found:8.2f} %   paper {PAPER[name]:.2f} %"
+                f"{taken:9.0f} s",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
