@@ -7,6 +7,8 @@ carry a leading network axis (torch.func.functional_call); outputs and states th
 """
 
 MODELS: dict[str, str] = {
+    "rnn": "model_zoo.rnn:VanillaRNN",
+    "leaky_rnn": "model_zoo.rnn:LeakyRNN",
     "gru": "model_zoo.gru:GRU",
     "leaky_gru": "model_zoo.gru:LeakyGRU",
     "lstm": "model_zoo.lstm:LSTM",

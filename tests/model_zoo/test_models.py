@@ -16,6 +16,7 @@ from repsim.errors import RepsimError
 ROOT = Path(__file__).resolve().parents[2]
 N_TRIALS, N_STEPS, N_INPUTS, N_UNITS, N_OUTPUTS, N_NETWORKS = 4, 9, 3, 7, 2, 5
 OPTIONS = {name: (name, {}) for name in MODELS} | {
+    "rnn-relu": ("rnn", {"activation": "relu", "output_bias": False}),
     "gru-alpha": ("gru", {"alpha": 0.2, "activation": "softplus"}),
     "leaky_gru-leaky_relu": ("leaky_gru", {"activation": "leaky_relu", "output_bias": True}),
     "lstm-unbiased": ("lstm", {"output_bias": False}),
