@@ -166,7 +166,7 @@ def _losses(
     inputs = _side_by_side([one.inputs for one in trials], device).to(dtype)
     targets = _side_by_side([one.targets for one in trials], device)
     mask = _side_by_side([one.mask for one in trials], device).to(dtype)
-    extra = _noise(model, inputs, streams)
+    extra = _noise(model, trials, streams, inputs)
     outputs, _ = functional_call(model, parameters, (inputs,), {"record": False, **extra})
     if task.loss == "cross_entropy":
         error = functional.cross_entropy(outputs.movedim(-1, 1), targets, reduction="none")
@@ -176,14 +176,17 @@ def _losses(
 
 
 def _noise(
-    model: nn.Module, inputs: Tensor, streams: Sequence[np.random.Generator]
+    model: nn.Module, trials: Sequence[Any], streams: Sequence[np.random.Generator], like: Tensor
 ) -> dict[str, Tensor]:
     """Private noise for a model that has it, drawn for each network from its own stream."""
     if not getattr(model, "noise", 0):
         return {}
     generators = [torch.Generator().manual_seed(int(s.integers(2**63))) for s in streams]
-    drawn = [model.draw_noise(*inputs.shape[1:3], generator=one) for one in generators]
-    return {"noise": torch.stack(drawn).to(inputs)}
+    drawn = [
+        model.draw_noise(*one.inputs.shape[:2], generator=generator).numpy()
+        for one, generator in zip(trials, generators, strict=True)
+    ]
+    return {"noise": _side_by_side(drawn, like.device).to(like)}
 
 
 def _side_by_side(arrays: Sequence[np.ndarray], device: Any) -> Tensor:
