@@ -24,5 +24,5 @@ lint: setup
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --quiet --constraint constraints.txt --editable '.[dev,koopman,peers]'
+	.venv/bin/pip install --quiet --constraint constraints.txt --editable '.[dev,koopman,neurogym,peers]'
 	touch $(INSTALLED)
