@@ -218,3 +218,25 @@ def test_of_many_sets_a_few_are_tried_and_all_can_carry_the_choice(monkeypatch):
     assert (grid["rank"] <= grid["delays"]).all()
     assert narrow != chosen
     fit_operator(few, **narrow)
+
+
+def test_the_same_question_is_worked_out_once(monkeypatch):
+    asked = []
+
+    def spy(*arguments, whole=choice.choose_delays_and_rank, **settings):
+        asked.append(arguments)
+        return whole(*arguments, **settings)
+
+    monkeypatch.setattr(choice, "choose_delays_and_rank", spy)
+    sets = two_sets(n_trials=6, n_steps=30)
+    first = choose(sets, delays="auto", rank="auto")
+    first["rank"] = -1  # what is given away is a copy
+    again = choose([x.copy() for x in sets], delays="auto", rank="auto")
+    assert len(asked) == 1
+    assert again == choice.choose_delays_and_rank(sets)[0]
+    other = [x.copy() for x in sets]
+    other[1][0, 0, 0] += 1e-9
+    for arrays, settings in ((other, {}), (sets, {"interval": 2}), (sets, {"rank": 3})):
+        before = len(asked)
+        choose(arrays, **{"delays": "auto", "rank": "auto"} | settings)
+        assert len(asked) == before + 1
