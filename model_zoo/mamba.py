@@ -9,10 +9,8 @@ h_t = exp(delta A) (.) h_{t-1} + (bar B) x_t                   h           (tria
 y = sum over N of C h + D_skip x                               y           (trial, time, D)
 s <- s + W_out (y (.) SiLU(z))                                 gated, residual
 
-A = -exp(A_log) (D, N)   N states a channel   delta has rank ceil(unit / 16) before W_delta
-bar B = delta B (euler, what the released code does) or (exp(delta A) - 1) / A B (zoh, exact for an
-input that is constant between steps). Only zoh obeys the paper's theorem 1: N = 1, A = -1, B = 1
-is the gate h_t = (1 - g) h_{t-1} + g x_t with g = sigmoid of what delta is the softplus of.
+A = -exp(A_log) (D, N)   N states a channel   d has rank ceil(unit / 16)
+The recurrence and the two forms of bar B stand in selection.py.
 
 In between stand a linear embedding of the inputs, a last RMSNorm and a linear readout. h is the
 recurrent state; given the inputs it obeys a linear recursion that varies in time, the residual
@@ -27,12 +25,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model_zoo.scan import SCANS, linear_scan
+from model_zoo.selection import check_options, selective_scan
 from model_zoo.sequence import affine, recorded, uniform
-from repsim.errors import RepsimError
 
 LAYER_STATES = ("conv", "delta", "h", "y", "gated", "residual")
-DISCRETISATIONS = ("euler", "zoh")
 SHORTEST, LONGEST = 1e-3, 1e-1  # initial delta
 
 State = tuple[tuple[Tensor, Tensor], ...]
@@ -91,7 +87,7 @@ class Mamba(nn.Module):
         state    what step returned, to go on from there; zeros unless given
         record   which states to return: all, none, or those named
         raises   RepsimError for a state that the model does not have
-        cost     memory trial * time * D * N for each of three arrays of a layer
+        cost     memory trial * time * D * N for each layer, three times that for zoh or parallel
         """
         names = recorded(record, self.state_names)
         outputs, _, states = self._run(inputs, state, names)
@@ -187,40 +183,6 @@ class MambaLayer(nn.Module):
         return stream, (padded[..., x.shape[-2] :, :], h[-1]), states
 
 
-def selective_scan(
-    x: Tensor,
-    delta: Tensor,
-    a: Tensor,
-    b: Tensor,
-    c: Tensor,
-    h: Tensor | None = None,
-    input_discretisation: str = "euler",
-    scan: str = "sequential",
-) -> tuple[Tensor, Tensor]:
-    """The recurrence of Mamba: h_t = exp(delta A) h_{t-1} + (bar B) x_t and y_t = C h_t.
-
-    x, delta (trial, time, D), a (D, N) negative, b, c (trial, time, N), h (trial, D, N) before the
-    first step, zeros unless given
-    returns  y (trial, time, D) and all h, time first: (time, trial, D, N)
-    raises   RepsimError for an unknown input_discretisation or scan
-    source   Gu and Dao 2023, equations 2 to 4 and algorithm 2
-    """
-    check_options(input_discretisation, scan)
-    x, delta, b, c = (values.movedim(-2, 0).contiguous() for values in (x, delta, b, c))
-    a = a[..., None, :, :]  # (1, D, N)
-    exponent = delta[..., None] * a  # (time, trial, D, N)
-    decay = torch.exp(exponent)
-    if input_discretisation == "euler":
-        drive = (delta * x)[..., None] * b[..., None, :]
-    else:
-        drive = torch.expm1(exponent) / a * (x[..., None] * b[..., None, :])
-    if h is not None:
-        drive = torch.cat([drive[:1] + decay[:1] * h, drive[1:]])
-    states = linear_scan(decay, drive, scan)
-    y = (states @ c[..., None]).squeeze(-1)  # (time, trial, D)
-    return y.movedim(0, -2), states
-
-
 def causal_convolution(padded: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Each channel with its own kernel, the last tap on the newest step.
 
@@ -248,17 +210,3 @@ def initial_delta_bias(n_channels: int, generator: torch.Generator | None) -> Te
     share = torch.rand(n_channels, generator=generator)
     delta = SHORTEST * (LONGEST / SHORTEST) ** share
     return delta + torch.log(-torch.expm1(-delta))
-
-
-def check_options(input_discretisation: str, scan: str) -> None:
-    """Refuses what selective_scan does not know.
-
-    raises   RepsimError
-    """
-    options = (
-        ("input_discretisation", input_discretisation, DISCRETISATIONS),
-        ("scan", scan, SCANS),
-    )
-    for name, value, known in options:
-        if value not in known:
-            raise RepsimError(f"{name} is {value!r}; give {' or '.join(map(repr, known))}.")
