@@ -165,6 +165,7 @@ def test_metrics_choose_once_for_all_sets(monkeypatch, name):
         calls.append(arguments)
         return original(*arguments, **options)
 
+    monkeypatch.setattr(choice, "_answered", {})
     monkeypatch.setattr(choice, "choose_delays_and_rank", counted)
     sets = [*two_sets(n_trials=6), system(6, seed=2)]
     found = repsim.compare(sets, f'{name}(delays="auto", rank="auto")')
