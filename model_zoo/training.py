@@ -9,7 +9,8 @@ group. See rounds.py for what happens in a round.
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +26,7 @@ from model_zoo.rounds import Network, Settings, final_accuracies
 from model_zoo.saved_state import SavedState
 from repsim.errors import RepsimError
 
+MANY_THREADS_FROM = 4e6  # operations in a step of one network; below, threads only wait
 CACHE_BYTES = 2**20  # of one core: parameters and the states of one step should fit
 MOST_TOGETHER = 16  # beyond this the cost of a call is negligible
 FINAL_TRIALS = 1024
@@ -86,8 +88,9 @@ def train(
     with AccuracyBar(f"training on {task.name}", hidden=progress is not True) as bar:
         line.watch(bar.update if isinstance(progress, bool) else progress, settings)
         n_workers = _n_workers(workers, line, device)
-        together = _together(model, settings, len(line.waiting), n_workers)
-        work_through(line, model, task, settings, n_workers, together)
+        together = networks_together(model, batch, len(line.waiting), n_workers, device)
+        with fitting_threads(model, batch):
+            work_through(line, model, task, settings, n_workers, together)
     kept = checkpoints_at(checkpoints, line.networks, line.snapshots)
     for k, one in enumerate(line.networks):
         taken = line.snapshots[k]
@@ -187,12 +190,30 @@ def _n_workers(workers: int | None, line: Line, device: str) -> int:
     return min(workers, n_waiting)
 
 
-def _together(model: nn.Module, settings: Settings, n_networks: int, n_workers: int) -> int:
-    """How many networks are trained side by side."""
-    if settings.device != "cpu":
+def networks_together(
+    model: nn.Module, batch: int, n_networks: int, n_workers: int, device: str = "cpu"
+) -> int:
+    """How many networks are trained side by side: on a processor as many as fit its cache.
+
+    batch       trials in a step
+    n_networks  that wait, shared among n_workers processes
+    """
+    if device != "cpu":
         return n_networks
     n_values = sum(p.numel() for p in model.parameters())
     n_units = getattr(model, "n_units", int(n_values**0.5))
-    one = 4 * (n_values + 4 * settings.batch * n_units)
+    one = 4 * (n_values + 4 * batch * n_units)
     share = -(-n_networks // max(n_workers, 1))
     return max(1, min(MOST_TOGETHER, round(CACHE_BYTES / one), share))
+
+
+@contextmanager
+def fitting_threads(model: nn.Module, batch: int) -> Iterator[None]:
+    """One thread in this process for networks too small for several to pay."""
+    before = torch.get_num_threads()
+    if 2 * batch * sum(p.numel() for p in model.parameters()) < MANY_THREADS_FROM:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
