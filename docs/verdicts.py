@@ -1,0 +1,176 @@
+"""From rows to verdicts: what docs/findings_attractor.py reads, its intervals, and its rules.
+
+interval     mean +- t(n - 1) sd / sqrt(n)               95 %, n seeds
+prediction   mean +- t(n - 1) sd sqrt(1 + 1 / n)         95 %, one more seed
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from repsim.rules import THRESHOLD, dose_response
+
+METRICS = {"DSA": "dsa", "CKA": "linear_cka", "Procrustes": "angular_procrustes"}
+PUBLISHED_DSA = "dsa(delays=33, interval=6, rank=20)"
+ANGLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "DSA": lambda d: d,
+    "CKA": lambda d: np.arccos(np.clip(1 - d, -1, 1)) * 2 / np.pi,
+    "Procrustes": lambda d: d * 2 / np.pi,
+}
+RANKED = ("controlled", "independent")
+DRAWS = 400
+
+
+@dataclass(frozen=True)
+class Found:
+    """Mean over seeds with its 95 % interval."""
+
+    values: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds."""
+        return float(self.values.mean())
+
+    def half_width(self, more: float = 0.0) -> float:
+        """Of the interval of the mean; with more=1, of the prediction for one more seed."""
+        n = len(self.values)
+        return float(stdtrit(n - 1, 0.975) * self.values.std(ddof=1) * (more + 1 / n) ** 0.5)
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval."""
+        return self.mean - self.half_width()
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval."""
+        return self.mean + self.half_width()
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One line of the page, and the tables that stand behind it."""
+
+    claim: str
+    published: str
+    found: str
+    verdict: str
+    details: tuple[str, ...] = ()
+
+
+def rows_of(rows: list[dict], case: str, protocol: str, metric: str) -> list[dict]:
+    """Rows of full size that ended well, by seed."""
+    wanted = (f"attractor/{case}", protocol, metric, "full", "ok")
+    keys = ("case", "protocol", "id", "size", "status")
+    chosen = [row for row in rows if tuple(row[key] for key in keys) == wanted]
+    return sorted(chosen, key=lambda row: row["seed"])
+
+
+def scores(rows: list[dict], case: str, protocol: str) -> dict[str, Found]:
+    """The score of each of METRICS that has at least two seeds."""
+    held = {name: rows_of(rows, case, protocol, metric) for name, metric in METRICS.items()}
+    if protocol == "published":
+        held["DSA"] = rows_of(rows, case, protocol, PUBLISHED_DSA)
+    return {
+        name: Found(np.array([row["value"] for row in own]))
+        for name, own in held.items()
+        if len(own) > 1
+    }
+
+
+def matrices(rows: list[dict], name: str) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
+    """Distances of each row in the paper's units, with what is known of the sets."""
+    for row in rows:
+        known = {"label": row["labels"], "block": row["blocks"], "level": row["levels"]}
+        truth = pd.DataFrame({k: v for k, v in known.items() if v}, index=row["names"])
+        yield ANGLES[name](np.array(row["distances"], dtype=float)), truth
+
+
+def ahead(found: dict[str, Found], champion: str) -> bool:
+    """Whether the champion's interval lies above all others'."""
+    return all(found[champion].low > found[name].high for name in found if name != champion)
+
+
+def claim_of_best(conditions: dict[str, dict[str, Found]], champion: str) -> str:
+    """The verdict on a claim that the champion is best."""
+    full = {
+        name: found for name, found in conditions.items() if champion in found and len(found) > 1
+    }
+    if not full:
+        return "not run"
+    won = [name for name, found in full.items() if ahead(found, champion)]
+    if len(won) == len(full):
+        return "holds"
+    return f"depends on the condition: holds for {'; '.join(won)}" if won else "does not hold"
+
+
+def against_chance(found: Found) -> str:
+    """Above, below or at chance."""
+    return (
+        "above chance" if found.low > 0.5 else "below chance" if found.high < 0.5 else "at chance"
+    )
+
+
+def chance_verdicts(conditions: dict[str, dict[str, Found]]) -> str:
+    """Above, at or below chance, for each condition and metric."""
+    return (
+        "; ".join(
+            f"{name}: " + ", ".join(f"{m} {against_chance(found)}" for m, found in held.items())
+            for name, held in conditions.items()
+            if held
+        )
+        or "not run"
+    )
+
+
+def reproduced(found: Found, published: str) -> bool:
+    """Whether a printed number could be one more seed."""
+    rounding = 0.5 * 10.0 ** -len(published.partition(".")[2])
+    return abs(float(published) - found.mean) <= found.half_width(more=1) + rounding
+
+
+def threshold(tables: list[pd.DataFrame]) -> str:
+    """The ratio at which the mean curve over seeds falls to .75; ends of a bootstrap over seeds.
+
+    tables  what Rule.by_block returns, one a seed
+    """
+    level = tables[0]["level"].to_numpy()
+    values = np.array([one["value"] for one in tables])
+    rng = np.random.default_rng(0)
+    draws = (values[rng.integers(len(values), size=len(values))] for _ in range(DRAWS))
+    crossings = [_crossing(level, draw.mean(0)) for draw in draws]
+    low, high = np.quantile(crossings, [0.025, 0.975], method="nearest")
+    middle = _ratio(_crossing(level, values.mean(0)), level)
+    return f"{middle} [{_ratio(low, level)}, {_ratio(high, level)}]"
+
+
+def _crossing(level: np.ndarray, value: np.ndarray) -> float:
+    """The threshold; 0 where all levels are above, infinity where all are below."""
+    curve = dose_response(level, value)
+    if np.isnan(curve.threshold):
+        return 0.0 if curve.fitted.min() >= THRESHOLD else np.inf
+    return curve.threshold
+
+
+def _ratio(crossing: float, level: np.ndarray) -> str:
+    if 0 < crossing < np.inf:
+        return f"{crossing:.2g}"
+    return f"below {level.min():g}" if crossing == 0 else f"above {level.max():g}"
+
+
+def summary(name: str, found: dict[str, Found]) -> str:
+    """The scores of one condition on one line."""
+    return f"{name}: " + ", ".join(f"{metric} {score}" for metric, score in found.items())
+
+
+def table(header: list[str], body: list[list[str]]) -> list[str]:
+    """Lines of a Markdown table."""
+    lines = [header, ["---"] * len(header), *body]
+    return ["| " + " | ".join(line) + " |" for line in lines] + [""]
