@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from model_zoo.ensemble import Ensemble, checkpoints_at, nearest
