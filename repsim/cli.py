@@ -119,7 +119,10 @@ def score(
     quick: Quick = False,
     protocol: Protocol = "controlled",
     results: Results = Path("results"),
-    save: Annotated[Path | None, typer.Option(help="Folder for the report card.")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report card.", show_default="report/METRIC"),
+    ] = None,
     workers: Workers = 2,
     timeout: Timeout = 600,
     json_: AsJson = False,
@@ -133,12 +136,11 @@ def score(
             timeout=timeout, on_row=progress,
         )  # fmt: skip
     if json_:
-        print_json(report.rows)
+        print_json(report.to_dict())
     else:
         report.print(out)
-    if save is not None:
-        for path in report.save(save):
-            err.print(Text(f"wrote {path}"))
+    paths = report.save(save or Path("report") / report.folder_name)
+    err.print(Text("wrote " + ", ".join(map(str, paths))))
     if not report.summary.n_ok.any():
         raise RepsimError(f"{report.metric} could not be scored. {report.reasons[0]}")
 

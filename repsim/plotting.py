@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from repsim.leaderboard import Leaderboard
-    from repsim.report import Report
 
 MOST_TILES = 60  # heat maps on one page, and lines in one strip: 20 cases take about 1 MB
 MOST_LINES = 20
@@ -68,34 +67,17 @@ DARK = Theme(ink="#e4e7ea", faint="#7d8894", accent="#5cc4d8", page="#16191d")
 def leaderboard_figure(board: Leaderboard) -> Figure:
     """Scores of the ranked metrics with their 95% intervals, best on top, chance at 0."""
     table = board.table
-    figure, axes = _figure(6.4, 1.1 + 0.32 * max(len(table), 1), LIGHT)
+    figure, axes = bare_axes(6.4, 1.1 + 0.32 * max(len(table), 1), LIGHT)
     places = np.arange(len(table))
     if board.has_intervals:
         axes.hlines(places, table["score_low"], table["score_high"], LIGHT.accent, lw=4, alpha=0.35)
     sns.scatterplot(x=table["score"], y=places, ax=axes, color=LIGHT.accent, s=48, zorder=3)
     axes.axvline(0, color=LIGHT.faint, ls=(0, (3, 3)), lw=1)
     axes.set_yticks(
-        places, [f"{r}  {_shown(m)}" for r, m in zip(table["rank"], table["metric"], strict=True)]
+        places, [f"{r}  {shown(m)}" for r, m in zip(table["rank"], table["metric"], strict=True)]
     )
     axes.set(ylim=(max(len(table), 1) - 0.5, -0.5), ylabel="", title="")
     axes.set_xlabel("score (0 chance, 1 ceiling), 95% interval")
-    return figure
-
-
-def report_figure(report: Report) -> Figure:
-    """Scores of one metric: a dot a seed in every case, a stroke at the mean, chance dashed."""
-    figure, axes = _figure(6.4, 1.0 + 0.5 * len(report.summary), LIGHT)
-    for place, one in enumerate(report.summary.to_dict("records")):
-        own = [
-            row for row in report.rows if (row["id"], row["case"]) == (report.metric, one["case"])
-        ]
-        values = np.array([row["value"] for row in own if row["status"] == "ok"], dtype=float)
-        if len(values):
-            _seeds(axes, place, one["case"], values, LIGHT)
-        axes.vlines(one["chance"], place - 0.4, place + 0.4, LIGHT.faint, (0, (3, 3)), lw=1)
-    axes.set(ylim=(len(report.summary) - 0.4, -0.8), yticks=[], ylabel="")
-    axes.set_xlabel(f"{_shown(report.metric)}: value of each seed")
-    axes.spines["left"].set_visible(False)
     return figure
 
 
@@ -106,9 +88,9 @@ def distance_heatmap(matrix: xr.DataArray) -> Figure:
     """
     matrix = matrix.transpose("x", "y")
     n = max(matrix.shape)
-    names = [[_shown(name) for name in matrix[dim].values] for dim in ("y", "x")]
+    names = [[shown(name) for name in matrix[dim].values] for dim in ("y", "x")]
     side = min(3.0 + 0.32 * n, 14.0)
-    figure, axes = _figure(side * 1.2, side, LIGHT)
+    figure, axes = bare_axes(side * 1.2, side, LIGHT)
     sns.heatmap(
         pd.DataFrame(matrix.values),
         ax=axes,
@@ -133,7 +115,7 @@ def distance_heatmap(matrix: xr.DataArray) -> Figure:
 
 def _distance_by(matrix: xr.DataArray) -> str:
     """A similarity is shown as a distance too, so the word stands before the metric's name."""
-    return "distance" + (f", {_shown(matrix.attrs['metric'])}" if "metric" in matrix.attrs else "")
+    return "distance" + (f", {shown(matrix.attrs['metric'])}" if "metric" in matrix.attrs else "")
 
 
 def dsa_sensitivity(distances: xr.DataArray) -> Figure:
@@ -144,14 +126,16 @@ def dsa_sensitivity(distances: xr.DataArray) -> Figure:
     matrices = distances.transpose("delays", "rank", "x", "y")
     pairs = ~np.eye(matrices.sizes["x"], dtype=bool)
     mean = matrices.where(pairs).mean(("x", "y"))
-    figure, axes = _figure(2.2 + 0.6 * mean.sizes["rank"], 1.4 + 0.5 * mean.sizes["delays"], LIGHT)
+    figure, axes = bare_axes(
+        2.2 + 0.6 * mean.sizes["rank"], 1.4 + 0.5 * mean.sizes["delays"], LIGHT
+    )
     sns.heatmap(
         pd.DataFrame(mean.values, mean["delays"].values, mean["rank"].values),
         ax=axes,
         cmap=COLOURS,
         annot=True,
         fmt=".2g",
-        cbar_kws={"label": f"mean {_shown(distances.attrs.get('metric', 'distance'))}"},
+        cbar_kws={"label": f"mean {shown(distances.attrs.get('metric', 'distance'))}"},
     )
     axes.set(xlabel="rank", ylabel="delays")
     axes.tick_params(axis="y", rotation=0)
@@ -170,7 +154,7 @@ def _case_figures(board: Leaderboard, case: str, most: int) -> CaseFigures:
     matrices = {metric: matrix for metric, matrix in matrices.items() if matrix is not None}
     means = board.table.set_index("metric")[case]
     tiles = [
-        Tile(metric, means[metric], _tile(matrix, case))
+        Tile(metric, means[metric], heat_tile(matrix, case))
         for metric, matrix in list(matrices.items())[:most]
     ]
     labels = next((list(dict.fromkeys(m["label"].values)) for m in matrices.values()), [])
@@ -186,7 +170,7 @@ def _strip(board: Leaderboard, case: str) -> Picture:
     values = {name: found for name, found in values.items() if len(found)}
 
     def draw(theme: Theme) -> Figure:
-        figure, axes = _figure(4.4, 0.7 + 0.36 * len(values), theme)
+        figure, axes = bare_axes(4.4, 0.7 + 0.36 * len(values), theme)
         for place, (name, found) in enumerate(values.items()):
             colour = theme.accent if name in ranked else theme.faint
             _seeds(axes, place, name, found, theme._replace(accent=colour))
@@ -196,7 +180,7 @@ def _strip(board: Leaderboard, case: str) -> Picture:
         return figure
 
     means = ", ".join(f"{name} {found.mean():.3f}" for name, found in values.items())
-    return _picture(draw, f"{case}: value of each seed; means: {means}.")
+    return picture(draw, f"{case}: value of each seed; means: {means}.")
 
 
 def _seeds(axes: Axes, place: int, name: str, values: np.ndarray, theme: Theme) -> None:
@@ -205,13 +189,13 @@ def _seeds(axes: Axes, place: int, name: str, values: np.ndarray, theme: Theme) 
     sns.scatterplot(x=values, y=places, ax=axes, color=theme.accent, s=36, alpha=0.45, linewidth=0)
     axes.plot(values.mean(), place, "|", color=theme.accent, markersize=12, markeredgewidth=2.2)
     axes.annotate(
-        _shown(name), (0, place), (0, 11), xycoords=("axes fraction", "data"),
+        shown(name), (0, place), (0, 11), xycoords=("axes fraction", "data"),
         textcoords="offset points", color=theme.ink, fontsize=8, va="center",
         bbox={"facecolor": theme.page, "linewidth": 0, "pad": 1},
     )  # fmt: skip
 
 
-def _tile(matrix: xr.DataArray, case: str) -> Picture:
+def heat_tile(matrix: xr.DataArray, case: str) -> Picture:
     """A heat map without words; strokes in the colour of the page part the classes."""
     labels = matrix["label"].values
     values = matrix.values
@@ -239,10 +223,11 @@ def _tile(matrix: xr.DataArray, case: str) -> Picture:
     ]
     metric = matrix.attrs["metric"]
     sets = f"{len(labels)} sets sorted by label"
-    return _picture(draw, f"{case}: mean distances by {metric}, {sets}; {', '.join(averages)}.")
+    return picture(draw, f"{case}: mean distances by {metric}, {sets}; {', '.join(averages)}.")
 
 
-def _picture(draw: Callable[[Theme], Figure], alt: str) -> Picture:
+def picture(draw: Callable[[Theme], Figure], alt: str) -> Picture:
+    """What `draw` draws, once in each theme."""
     return Picture(_data_uri(draw(LIGHT)), _data_uri(draw(DARK)), alt)
 
 
@@ -258,7 +243,7 @@ def _data_uri(figure: Figure) -> str:
     return "data:image/png;base64," + base64.b64encode(small.getvalue()).decode()
 
 
-def _figure(width: float, height: float, theme: Theme) -> tuple[Figure, Axes]:
+def bare_axes(width: float, height: float, theme: Theme) -> tuple[Figure, Axes]:
     """One pair of axes without a box, in the colours of the theme; no global state."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
@@ -270,7 +255,7 @@ def _figure(width: float, height: float, theme: Theme) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _shown(name: object, longest: int = 44) -> str:
+def shown(name: object, longest: int = 44) -> str:
     """A name as text in a figure: dollars stay dollars, and a long name loses its middle."""
     name = " ".join(str(name).split())
     if len(name) > longest:

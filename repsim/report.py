@@ -1,19 +1,30 @@
-"""One metric's report card: what it scored on every case, beside its controls."""
+"""One metric's report card: where it can be trusted, where not, and what to use instead."""
 
-from collections.abc import Callable, Sequence
+import functools
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from repsim import report_rank, report_scores
 from repsim.checks import check_direction
 from repsim.contract import Metric
+from repsim.errors import InputError, MetricError, RepsimError
+from repsim.leaderboard import Leaderboard
 from repsim.plugins import METRICS, get_metric
-from repsim.ranking import control_verdict, rank
-from repsim.run import evaluate, with_beside
+from repsim.report_curves import Curve, dose_curves
+from repsim.report_words import three_sentences
+from repsim.results import FILE, read_rows
+from repsim.run import evaluate, get_cases, with_beside
 
 CONTROLS = ("oracle", "random", "constant")
+COMPANIONS = ("dsa", "linear_cka", "angular_procrustes")
+NOISE = "noise robustness"
 
 
 def score(
@@ -30,6 +41,9 @@ def score(
 ) -> "Report":
     """Score one metric on test cases with known truth, beside the controls.
 
+    On the noise cases dsa, linear_cka and angular_procrustes are scored too; any other metric whose
+    rows stand in the results folder is compared with, not run.
+
     metric    a name, "dsa(delays=10)", "file.py:function", a Metric or a bare function of two
               arrays
     suite     a suite, one case, or a TestCase
@@ -41,18 +55,27 @@ def score(
     """
     metric = get_metric(metric)
     assert_direction(metric, timeout)
-    rows = evaluate(
-        [metric, *(METRICS[name] for name in CONTROLS if name != metric.name)],
-        suite,
-        seeds=seeds,
-        protocol=with_beside(protocol),
-        quick=quick,
-        results=results,
-        workers=workers,
-        timeout=timeout,
-        on_row=on_row,
+    cases, n_seeds = get_cases(suite), seeds if isinstance(seeds, int) else len(set(seeds))
+    noise = [case for case in cases if case.axis == NOISE and protocol in case.protocols]
+    companions = [one for one in _companions() if one.id != metric.id] if noise else []
+    n_more = len(companions) * len(noise) * n_seeds
+    run = functools.partial(
+        evaluate, seeds=seeds, quick=quick, results=results, workers=workers, timeout=timeout
     )
-    return Report(rows, metric.id)
+    controls = [METRICS[name] for name in CONTROLS if name != metric.name]
+    rows = run(
+        [metric, *controls], cases, protocol=with_beside(protocol),
+        on_row=on_row and (lambda row, done, total: on_row(row, done, total + n_more)),
+    )  # fmt: skip
+    n_rows = len(rows)
+    beside = run(
+        companions, noise, protocol=protocol,
+        on_row=on_row and (lambda row, done, total: on_row(row, n_rows + done, n_rows + total)),
+    ) if companions else []  # fmt: skip
+    if results is not None and (Path(results) / FILE).exists():
+        beside = read_rows(results)
+    floor = _floor(metric, cases, seeds, protocol, quick, timeout)
+    return Report(rows, metric.id, protocol=protocol, beside=beside, floor=floor)
 
 
 def assert_direction(metric: Metric, timeout: float | None) -> None:
@@ -60,159 +83,174 @@ def assert_direction(metric: Metric, timeout: float | None) -> None:
 
     A metric that fails on the small example is let through: its rows will say why it fails.
     """
-    from repsim.errors import InputError, MetricError
-    from repsim.workers import Worker
-
     if metric.view == "truth":
         return
-    worker = Worker()
     try:
-        if timeout is None:
-            check_direction(metric)
-        else:
-            worker.call(check_direction, metric, timeout=timeout)
+        _limited(timeout, check_direction, metric)
     except (InputError, MetricError):
         return
+
+
+class Report:
+    """What rows say about one metric; a pure function of them, but for the floor.
+
+    rows       the scores of the metric and its controls, as in the results folder
+    summary    one row a case: mean, 95% interval, chance, ceiling, scaled score, seeds done; the
+               same mean with independent trials
+    axes       one row an axis: score, 95% interval, verdict, with independent trials beside
+    rank       the place among the metrics scored on the same sets (repsim.report_rank.Place)
+    curves     value over dose (repsim.report_curves.Curve) of the metric and its companions
+    floor      distance to copies of a set, relative to that between different sets, or None
+    sentences  where to trust it, where not, what to use instead
+    better     axis -> the metric shown to be better there, or None
+    chosen     what the metric chose from the data
+    failures   reasons why rows have no value; reasons lists each once
+    controls   one row a control and case: what it scored, what it must score, and the verdict
+    board      the leaderboard of all rows on the same sets
+    """
+
+    def __init__(
+        self,
+        rows: list[dict],
+        metric: str,
+        *,
+        protocol: str = "controlled",
+        beside: Iterable[dict] = (),
+        floor: pd.DataFrame | None = None,
+    ) -> None:
+        self.rows, self.metric, self.protocol, self.floor = rows, metric, protocol, floor
+        own = [row for row in rows if row["id"] == metric]
+        others, n_different = report_rank.same_inputs(beside, rows)
+        size = own[0]["size"]
+        self.board = Leaderboard([*rows, *others], protocol=protocol, size=size)
+        self.summary = report_scores.case_table(own, protocol)
+        self.axes = report_scores.axis_table(own, protocol)
+        self.failures = report_scores.failure_table(own)
+        self.chosen = report_scores.chosen_table(own)
+        self.seconds_per_pair = report_scores.seconds_per_pair(own)
+        self.reasons = list(dict.fromkeys(row["reason"] for row in own if row["reason"]))
+        self.rank = report_rank.place(self.board, metric)
+        self.better = report_rank.better_metrics(self.board.rows, metric)
+        self.controls, self.broken = self.board.controls, self.board.broken
+        contestants = {row["id"] for row in self.board.rows if not row["control"]} - {metric}
+        self.sentences = three_sentences(
+            metric, self.axes, self.better, len(contestants), report_rank.board_command(own)
+        )
+        self.notes = [
+            f"{n_different} rows of the results folder are left out: they are of other sets."
+        ][: bool(n_different)]
+
+    @functools.cached_property
+    def curves(self) -> list[Curve]:
+        """Of the metric, then of its companions, in every case with levels."""
+        others = [one.id for one in _companions() if one.id != self.metric]
+        cases = list(self.summary["case"])
+        return dose_curves(self.board.rows, cases, [self.metric, *others])
+
+    @property
+    def title(self) -> str:
+        """One line that says which card this is."""
+        return f"repsim report card · {self.protocol} protocol · {self.board.size} size"
+
+    @property
+    def folder_name(self) -> str:
+        """The metric's id with nothing in it that a file system might mind."""
+        return re.sub(r"[^\w.=-]+", "-", self.metric).strip("-.") or "metric"
+
+    def __str__(self) -> str:
+        from repsim.report_text import text
+
+        return text(self)
+
+    def print(self, console: Any = None) -> None:
+        """The report card on the terminal."""
+        from repsim.report_text import print_rich
+
+        print_rich(self, console)
+
+    def figure(self) -> Any:
+        """Scores, dose-response curves and distances: a matplotlib Figure."""
+        from repsim.report_figures import card_figure
+
+        return card_figure(self)
+
+    def to_html(self) -> str:
+        """One self-contained page: no request to any network, light and dark, desk and phone."""
+        from repsim.report_page import page
+
+        return page(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON knows it: None for what has no value or is infinite."""
+        thresholds = [
+            {"case": one.case, "metric": one.metric, "threshold": str(one.threshold)}
+            | vars(one.threshold)
+            for one in self.curves
+        ]
+        return _plain(
+            {
+                "metric": self.metric, "protocol": self.protocol, "size": self.board.size,
+                "sentences": self.sentences, "axes": self.axes, "summary": self.summary,
+                "rank": vars(self.rank), "seconds_per_pair": self.seconds_per_pair,
+                "curves": [one.table() for one in self.curves], "thresholds": thresholds,
+                "floor": self.floor, "chosen": self.chosen, "failures": self.failures,
+                "controls": self.controls, "broken": self.broken, "notes": self.notes,
+                "rows": self.rows,
+            }
+        )  # fmt: skip
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Writes report.html, report.png, report.json (all) and report.csv (cases)."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"report.{kind}" for kind in ("html", "png", "json", "csv")]
+        paths[0].write_text(self.to_html(), encoding="utf-8")
+        self.figure().savefig(paths[1], dpi=150)
+        paths[2].write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False))
+        self.summary.to_csv(paths[3], index=False)
+        return paths
+
+
+def _companions() -> list[Metric]:
+    return [METRICS[name] for name in COMPANIONS]
+
+
+def _floor(
+    metric: Metric, cases: list, seeds: int | Sequence[int], protocol: str, quick: bool,
+    timeout: float | None,
+) -> pd.DataFrame:  # fmt: skip
+    from repsim.noise_floor import KINDS, example_sets, measure_floor
+
+    seed = 0 if isinstance(seeds, int) else min(seeds)
+    try:
+        where, sets = example_sets(cases, seed, protocol, quick)
+        return _limited(timeout, measure_floor, metric, sets).assign(where=where)
+    except RepsimError as error:
+        empty = {"distance": np.nan, "between": np.nan, "relative": np.nan}
+        return pd.DataFrame({"kind": KINDS, **empty, "reason": str(error), "where": ""})
+
+
+def _limited(timeout: float | None, function: Callable, *arguments: Any) -> Any:
+    """In a worker where time is limited, here where it is not."""
+    if timeout is None:
+        return function(*arguments)
+    from repsim.workers import Worker
+
+    worker = Worker()
+    try:
+        return worker.call(function, *arguments, timeout=timeout)
     finally:
         worker.stop()
 
 
-class Report:
-    """Rows of one metric and its controls.
-
-    rows      the scores, as in the results folder
-    summary   one row a case: mean, 95% interval, chance, ceiling, scaled score, seeds done and
-              failed
-    controls  one row a control and case: what it scored, what it must score, and the verdict
-    reasons   why rows failed or do not apply, each once
-    """
-
-    def __init__(self, rows: list[dict], metric: str) -> None:
-        self.rows, self.metric = rows, metric
-        own = [row for row in rows if row["id"] == metric]
-        cases = list(dict.fromkeys(row["case"] for row in own))
-        self.summary = pd.DataFrame(
-            [_case_summary(case, [row for row in own if row["case"] == case]) for case in cases]
-        )
-        self.controls = pd.DataFrame(_control_rows(rows))
-        self.reasons = list(dict.fromkeys(row["reason"] for row in own if row["reason"]))
-
-    def __str__(self) -> str:
-        lines = [f"{self.metric} on {len(self.summary)} test case(s)", ""]
-        for one in self.summary.to_dict("records"):
-            lines.append(f"{one['case']}: {_sentence(one)}")
-        lines += [
-            f"BROKEN: {one['case']}, where {one['metric']} scored {one['mean']:.3f}, "
-            f"not {one['expected']:g}."
-            for one in self.controls.to_dict("records")
-            if one["verdict"] == "broken"
-        ]
-        lines += [f"Not scored: {reason}" for reason in self.reasons]
-        return "\n".join(lines)
-
-    def print(self, console: Any = None) -> None:
-        """The report card on the terminal."""
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        console = console or Console()
-        table = Table("case", "score", "95% interval", "chance", "scaled", "seeds", box=None)
-        for one in self.summary.to_dict("records"):
-            table.add_row(
-                Text(one["case"]), _number(one["score"]), _interval(one), _number(one["chance"]),
-                _number(one["scaled"]), f"{one['n_ok']} of {one['n_seeds']}",
-            )  # fmt: skip
-        console.print(Text(f"\n{self.metric}\n", style="bold"))
-        console.print(table)
-        for one in self.summary.to_dict("records"):
-            console.print(Text(_sentence(one)))
-        for one in self.controls.to_dict("records"):
-            console.print(
-                Text(f"control {one['metric']}: {_number(one['mean'])}, {one['verdict']}"),
-                style="red bold" if one["verdict"] == "broken" else "dim",
-            )
-        for reason in self.reasons:
-            console.print(Text(f"Not scored: {reason}"), style="red")
-
-    def figure(self) -> Any:
-        """Scores by case and seed, with chance: a matplotlib Figure."""
-        from repsim.plotting import report_figure
-
-        return report_figure(self)
-
-    def save(self, folder: str | Path) -> list[Path]:
-        """Write report.json (rows), report.csv (summary) and report.png into a folder."""
-        import json
-
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"report.{kind}" for kind in ("json", "csv", "png")]
-        paths[0].write_text(json.dumps(self.rows, indent=1))
-        self.summary.to_csv(paths[1], index=False)
-        self.figure().savefig(paths[2], dpi=150)
-        return paths
-
-
-def _case_summary(case: str, rows: list[dict]) -> dict[str, Any]:
-    values = np.array([row["value"] for row in rows if row["status"] == "ok"], dtype=float)
-    chance, ceiling = rows[0]["chance"], rows[0]["ceiling"]
-    mean = values.mean() if len(values) else np.nan
-    interval = rank([values[None, :]]).score_interval if len(values) > 1 else None
-    low, high = (float(one[0]) for one in interval) if interval else (np.nan, np.nan)
-    return {
-        "case": case,
-        "axis": rows[0]["axis"],
-        "score": mean,
-        "low": low,
-        "high": min(high, max(ceiling, mean)),
-        "chance": chance,
-        "ceiling": ceiling,
-        "scaled": (mean - chance) / (ceiling - chance),
-        "n_ok": len(values),
-        "n_seeds": len(rows),
-        "seconds_per_pair": np.nanmedian([row["seconds_per_pair"] or np.nan for row in rows])
-        if len(values)
-        else np.nan,
-    }
-
-
-def _control_rows(rows: list[dict]) -> list[dict[str, Any]]:
-    found: dict[tuple[str, str], list[dict]] = {}
-    for row in rows:
-        if row["expected"] is not None and row["status"] == "ok":
-            found.setdefault((row["metric"], row["case"]), []).append(row)
-    return [
-        {
-            "metric": metric,
-            "case": case,
-            "mean": float(np.mean([row["value"] for row in group])),
-            "expected": group[0]["expected"],
-            "verdict": control_verdict([row["value"] for row in group], group[0]["expected"]),
-        }
-        for (metric, case), group in found.items()
-    ]
-
-
-def _sentence(one: dict[str, Any]) -> str:
-    """What a score says, in plain words."""
-    if not one["n_ok"]:
-        return "could not be scored."
-    if np.isnan(one["low"]):
-        return f"{one['score']:.3f} from one seed: no interval, run more seeds."
-    if one["low"] > one["chance"]:
-        return (
-            f"{one['score']:.3f}, above chance ({one['chance']:g}): it answers the question, "
-            f"{one['scaled']:.0%} of the way to the ceiling."
-        )
-    if one["high"] < one["chance"]:
-        return f"{one['score']:.3f}, below chance ({one['chance']:g}): like sets are found farther."
-    return f"{one['score']:.3f}, not told apart from chance ({one['chance']:g})."
-
-
-def _number(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.3f}"
-
-
-def _interval(one: dict[str, Any]) -> str:
-    return "-" if np.isnan(one["low"]) else f"{one['low']:.3f} to {one['high']:.3f}"
+def _plain(value: Any) -> Any:
+    """For strict JSON: tables as records, numbers of numpy as Python's, no NaN."""
+    if isinstance(value, pd.DataFrame):
+        return _plain(value.to_dict("records"))
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(one) for one in value]
+    if value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value.item() if isinstance(value, np.generic) else value

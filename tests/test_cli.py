@@ -188,7 +188,7 @@ def test_the_top_shows_the_commands_and_the_version(run):
         ("list cases", "case"),
         ("list models", None),
         ("check mine.py:fine", "check"),
-        ("score constant --quick --seeds 1", "row"),
+        ("score constant --quick --seeds 1", "sentences"),
         ("compare good.npy two.npz:first", "distances"),
         ("board constant --quick --seeds 1 --suite attractor/lorenz_regimes", None),
     ],
@@ -210,7 +210,7 @@ def test_a_metric_in_five_lines_gets_its_card_with_one_command(run):
     assert (status, "Traceback" in errors) == (0, False)
     for words in ("own", "attractor/lorenz_regimes", "2 of 2", "control oracle: 1.000, agrees"):
         assert words in output
-    assert sorted(os.listdir("card")) == ["report.csv", "report.json", "report.png"]
+    assert sorted(os.listdir("card")) == [f"report.{k}" for k in ("csv", "html", "json", "png")]
 
 
 def test_three_files_of_different_kinds_are_compared(run):

@@ -1,3 +1,6 @@
+"""Report cards of constructed rows, and of real ones on cases that take next to no time."""
+
+import dataclasses
 import io
 import json
 
@@ -6,36 +9,47 @@ import pandas as pd
 import pytest
 from rich.console import Console
 from scipy import stats
+from test_leaderboard import scores
 from test_run import tiny_case
 
 import repsim
 from repsim.errors import RepsimError
-from repsim.report import Report
+from repsim.report import COMPANIONS, NOISE, Report
 
 SCORES = [0.9, 0.7, 0.8, 0.75]
+LEVELS = (0.01, 1.0, 100.0)
+NAMES = ["oracle", "random", "constant"]
 
 
-def row(metric, seed, value, control=False, expected=None, reason=None):
-    return {
-        "id": metric, "metric": metric, "case": "tiny/a", "axis": "test", "seed": seed,
-        "status": "failed" if value is None else "ok", "value": value, "reason": reason,
-        "chance": 0.5, "ceiling": 1.0, "control": control, "expected": expected,
-        "seconds_per_pair": 0.25 if value is not None else None,
-    }  # fmt: skip
+def card(values, *others, **more):
+    """The card of "mine" with these values; others are rows."""
+    return Report(
+        scores("mine", *values) + [one for rows in others for one in rows], "mine", **more
+    )
 
 
-def rows_of(metric, values, **more):
-    return [row(metric, seed, value, **more) for seed, value in enumerate(values)]
-
-
-def card(values, *controls):
-    return Report(rows_of("mine", values) + [one for rows in controls for one in rows], "mine")
-
-
-def printed(report):
+def printed(report, width=200):
     text = io.StringIO()
-    report.print(Console(file=text, width=200))
+    report.print(Console(file=text, width=width))
     return text.getvalue()
+
+
+def make_noisy(rng, protocol, quick):
+    """Two recordings of two sources at each of three signal-to-noise ratios."""
+    states = rng.standard_normal((2, 4, 16, 3))
+    see = rng.standard_normal((3, 5))
+    sets, rows = {}, []
+    for level in LEVELS:
+        for i in range(4):
+            noise = rng.standard_normal((4, 16, 5)) * level**-0.5
+            sets[f"{level} {i}"] = repsim.as_activations(states[i // 2] @ see + noise)
+            rows.append((f"{level} {i}", "pq"[i // 2], f"snr {level}", level))
+    return sets, pd.DataFrame(rows, columns=["name", "label", "block", "level"]).set_index("name")
+
+
+def noisy_case(name="tiny/noise", **changes):
+    """A case in blocks with levels."""
+    return dataclasses.replace(tiny_case(name, axis=NOISE), generate=make_noisy, **changes)
 
 
 @repsim.metric(kind="similarity")
@@ -66,7 +80,7 @@ def test_anything_that_compares_gets_a_card(metric, name):
 
 def test_the_controls_stand_beside_the_metric():
     report = repsim.score("linear_cka", tiny_case(), seeds=6)
-    verdicts = report.controls.set_index("metric")
+    verdicts = report.controls.set_index("control")
     assert sorted(verdicts.index) == ["constant", "oracle", "random"]
     assert verdicts["verdict"].tolist() == ["agrees"] * 3
     assert verdicts["mean"]["oracle"] == 1
@@ -101,8 +115,12 @@ def test_the_summary_is_what_a_hand_would_compute():
 
 
 def test_the_time_is_the_median_of_what_was_timed():
-    (summary,) = card([*SCORES, None]).summary.to_dict("records")
-    assert summary["seconds_per_pair"] == 0.25
+    rows = scores("mine", 0.9, 0.8, 0.7)
+    for row, seconds in zip(rows, (0.1, 0.4, 9.0), strict=True):
+        row["seconds_per_pair"] = seconds
+    report = Report(rows + scores("mine", None, case="suite/b", seconds_per_pair=50.0), "mine")
+    assert report.summary["seconds_per_pair"].tolist()[0] == 0.4
+    assert report.seconds_per_pair == 0.4
 
 
 def test_an_interval_ends_at_the_ceiling():
@@ -110,72 +128,144 @@ def test_an_interval_ends_at_the_ceiling():
     assert summary["high"] == 1
 
 
+def test_axes_are_means_of_scaled_cases_beside_independent_trials():
+    rows = scores("mine", 0.75, 0.85) + scores("mine", 1.0, 0.9, case="suite/b")
+    rows += scores("mine", 0.5, 0.6, case="suite/c", axis="noise")
+    for case, values in (("suite/a", (0.6, 0.6)), ("suite/b", (0.5, 0.5))):
+        rows += scores("mine", *values, case=case, protocol="independent")
+    axes = Report(rows, "mine").axes.set_index("axis")
+    assert axes.score.to_dict() == pytest.approx({"dynamics": 0.75, "noise": 0.1})
+    assert axes.independent_score["dynamics"] == pytest.approx(0.1)  # (0.2 + 0) / 2
+    assert np.isnan(axes.independent_score["noise"])
+    assert axes.n_cases.to_dict() == {"dynamics": 2, "noise": 1}
+    assert (axes.low <= axes.score).all()
+    assert (axes.score <= axes.high).all()
+
+
 @pytest.mark.parametrize(
-    ("values", "words"),
+    ("values", "verdict"),
     [
-        ([0.9, 0.92, 0.91], "above chance (0.5): it answers the question, 82% of the way"),
-        ([0.1, 0.12, 0.11], "below chance"),
-        ([0.6, 0.3, 0.6], "0.500, not told apart from chance"),
-        ([0.9], "0.900 from one seed: no interval"),
-        ([None], "could not be scored"),
+        ([0.90, 0.92, 0.91], "trusted"),
+        ([0.72, 0.70, 0.71], "weak"),
+        ([0.90, 0.99, 0.60, 0.70, 0.90, 0.60], "weak"),  # the mean is above, the interval is not
+        ([0.60, 0.30, 0.60], "chance"),
+        ([0.50, 0.50, 0.50], "chance"),
+        ([0.10, 0.12, 0.11], "below chance"),
+        ([0.9], "one seed"),
+        ([None, None], "no value"),
+        ([0.9, None, 0.91], "incomplete"),
     ],
 )
-def test_the_verdict_in_words(values, words):
+def test_the_verdict_is_one_word(values, verdict):
     report = card(values)
-    assert words in str(report)
-    assert words.split(":")[0] in printed(report)
+    assert report.axes.verdict.tolist() == [verdict]
+    assert verdict in str(report)
+    assert verdict in printed(report)
 
 
 @pytest.mark.parametrize(
-    ("control", "values", "expected", "verdict"),
+    ("control", "values", "verdict"),
     [
-        ("constant", [0.5, 0.5, 0.5], 0.5, "agrees"),
-        ("constant", [0.6, 0.6, 0.6], 0.5, "broken"),
-        ("random", [0.45, 0.56, 0.5], 0.5, "agrees"),
-        ("random", [0.8, 0.81, 0.82], 0.5, "broken"),
-        ("random", [0.8], 0.5, "not assessed"),
-        ("oracle", [1.0, 1.0], 1.0, "agrees"),
-        ("oracle", [1.0, 0.99], 1.0, "agrees"),
-        ("oracle", [0.9, 0.9], 1.0, "broken"),
+        ("constant", [0.5, 0.5, 0.5], "agrees"),
+        ("constant", [0.6, 0.6, 0.6], "broken"),
+        ("random", [0.45, 0.56, 0.5], "agrees"),
+        ("random", [0.8, 0.81, 0.82], "broken"),
+        ("random", [0.8], "not assessed"),
+        ("oracle", [1.0, 1.0], "agrees"),
+        ("oracle", [0.9, 0.9], "broken"),
     ],
 )
-def test_controls_are_judged(control, values, expected, verdict):
-    report = card(SCORES, rows_of(control, values, control=True, expected=expected))
+def test_controls_are_judged(control, values, verdict):
+    report = card(SCORES, scores(control, *values))
     assert report.controls["verdict"].tolist() == [verdict]
-    assert ("BROKEN: tiny/a, where " + control in str(report)) == (verdict == "broken")
-    assert f"control {control}: {np.mean(values):.3f}, {verdict}" in printed(report)
+    for text in (str(report), printed(report)):
+        assert ("BROKEN: suite/a: the control " + control in text) == (verdict == "broken")
+        assert f"control {control}: {np.mean(values):.3f}, {verdict}" in text
 
 
-def test_reasons_are_told_once():
-    failures = [row("mine", seed, None, reason="it <b>[red]broke") for seed in range(3)]
+def test_reasons_are_told_once_and_counted():
+    failures = scores("mine", None, None, None, reason="it <b>[red]broke")
     report = Report(failures, "mine")
     assert report.reasons == ["it <b>[red]broke"]
-    assert str(report).count("it <b>[red]broke") == 1
-    assert printed(report).count("it <b>[red]broke") == 1
+    assert report.failures[["status", "rows"]].to_numpy().tolist() == [["failed", 3]]
+    for text in (str(report), printed(report)):
+        assert text.count("Not scored: it <b>[red]broke") == 1
+
+
+def test_what_the_metric_chose_is_summed_up_by_case():
+    rows = scores("mine", 0.8, 0.9, 0.7)
+    for row, rank in zip(rows, (9, 3, 4), strict=True):
+        row["chosen"] = {"rank": rank, "kernel": "rbf"}
+    chosen = Report(rows, "mine").chosen.set_index("parameter")
+    assert chosen.loc["rank", ["lowest", "median", "highest"]].tolist() == [3, 4, 9]
+    assert chosen.choices["kernel"] == "rbf"
+    assert "4 (3 to 9)" in printed(Report(rows, "mine"))
 
 
 def test_the_printed_card_shows_score_interval_and_seeds():
     text = printed(repsim.score("linear_cka", tiny_case(), seeds=2))
     for words in ("linear_cka", "tiny/pairs", "95% interval", " to ", "2 of 2", "control oracle"):
         assert words in text
+    assert printed(card(SCORES), width=40)
 
 
 def test_what_is_saved_can_be_read(tmp_path):
-    report = repsim.score("linear_cka", tiny_case(), seeds=2)
+    report = repsim.score("linear_cka", [tiny_case(), noisy_case()], seeds=2)
     paths = report.save(tmp_path / "new" / "card")
-    assert [path.name for path in paths] == ["report.json", "report.csv", "report.png"]
-    assert json.loads(paths[0].read_text()) == report.rows
-    pd.testing.assert_frame_equal(pd.read_csv(paths[1]), report.summary)
-    assert paths[2].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert [path.name for path in paths] == [f"report.{k}" for k in ("html", "png", "json", "csv")]
+    found = json.loads(paths[2].read_text(), parse_constant=pytest.fail)
+    assert found["rows"] == report.rows
+    assert found["sentences"] == report.sentences
+    assert [one["axis"] for one in found["axes"]] == ["test", NOISE]
+    assert found["floor"][0]["kind"] == "self"
+    pd.testing.assert_frame_equal(pd.read_csv(paths[3]), report.summary)
+    assert paths[1].read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
-def test_a_card_without_any_score_can_be_saved(tmp_path):
-    for path in card([None]).save(tmp_path):
+@pytest.mark.parametrize("values", [[None], [0.7], [None, 0.8], [0.5, 0.5]])
+def test_a_card_of_next_to_nothing_can_be_saved(tmp_path, values):
+    for path in card(values).save(tmp_path):
         assert path.stat().st_size > 0
 
 
 def test_finished_rows_are_taken_from_the_results(tmp_path):
     first = repsim.score("linear_cka", tiny_case(), seeds=2, results=tmp_path)
+    lines = (tmp_path / "scores.jsonl").read_text()
     again = repsim.score("linear_cka", tiny_case(), seeds=2, results=tmp_path)
     assert sorted(one["date"] for one in again.rows) == sorted(one["date"] for one in first.rows)
-    assert len((tmp_path / "scores.jsonl").read_text().splitlines()) == 8
+    assert (tmp_path / "scores.jsonl").read_text() == lines
+    assert len(lines.splitlines()) == 2 * 2 * 4  # seeds, protocols, metrics
+
+
+def test_companions_are_scored_on_noise_cases_only_and_the_bar_knows(tmp_path):
+    seen = []
+    report = repsim.score(
+        "procrustes", [tiny_case(), noisy_case()], seeds=2, results=tmp_path,
+        on_row=lambda row, done, total: seen.append((done, total)),
+    )  # fmt: skip
+    rows = repsim.read_rows(tmp_path)
+    beside = [row for row in rows if row["metric"] in COMPANIONS]
+    assert {(row["case"], row["protocol"]) for row in beside} == {("tiny/noise", "controlled")}
+    assert len(beside) == len(COMPANIONS) * 2
+    total = len(rows)
+    assert seen == [(done, total) for done in range(1, total + 1)]
+    assert [one.metric.partition("(")[0] for one in report.curves] == ["procrustes", *COMPANIONS]
+
+
+def test_a_companion_has_a_card_too():
+    report = repsim.score("linear_cka", noisy_case(), seeds=2)
+    assert [one.metric.partition("(")[0] for one in report.curves].count("linear_cka") == 1
+
+
+def test_a_metric_that_always_fails_has_a_card_that_says_why(tmp_path):
+    def fails(x, y):
+        raise ArithmeticError("<i>no</i>")
+
+    report = repsim.score(fails, [tiny_case(), noisy_case()], seeds=2)
+    assert report.rank.rank is None
+    assert report.axes.verdict.tolist() == ["no value", "no value"]
+    assert "ArithmeticError" in report.floor.reason[0]
+    assert "can be trusted" in report.sentences[0]
+    page = report.save(tmp_path)[0].read_text()
+    assert "&lt;i&gt;no&lt;/i&gt;" in page
+    assert "<i>no</i>" not in page

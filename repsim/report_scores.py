@@ -1,0 +1,161 @@
+"""What a metric scored, by case and by axis, with intervals, and what that says in one word.
+
+    scaled(case, seed) = (value - chance) / (ceiling - chance)
+    score(axis)        = mean over the cases of the axis of the mean over seeds of scaled
+
+Intervals are those of the leaderboard (repsim.ranking): seeds are drawn again, widened for few.
+A score is 0 at chance and 1 at the ceiling. One word, from its 95% interval:
+
+    trusted       the whole interval at or above TRUSTED, half-way to the ceiling
+    weak          the whole interval above 0, but not above TRUSTED
+    chance        the interval holds 0
+    below chance  the whole interval below 0: like sets are found farther apart
+    one seed      no interval
+    no value      nothing could be scored
+    incomplete    a case or a seed has no value, so the mean is not over what others are scored on
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from repsim.ranking import rank
+
+TRUSTED = 0.5
+BESIDE = "independent"
+Row = dict[str, Any]
+
+
+def case_table(own: Sequence[Row], protocol: str) -> pd.DataFrame:
+    """One row a case: raw mean and interval, chance, ceiling, scaled, seeds done, seconds a pair,
+    and the same mean where every set draws its own trials (NaN where that was not run).
+
+    own  the rows of one metric
+    """
+    lines = []
+    for case in _in_order(_of(own, protocol), "case"):
+        rows = _of(own, protocol, case=case)
+        facts = rows[0]
+        chance, ceiling = facts["chance"], facts["ceiling"]
+        span = ceiling - chance
+        found, beside = (mean_and_interval([one]) for one in (rows, _beside(own, protocol, case)))
+        score, low, high = (chance + span * part for part in found)
+        line = {"case": case, "axis": facts["axis"], "score": score, "low": low, "high": high}
+        line |= {"chance": chance, "ceiling": ceiling, "scaled": found[0]}
+        line |= {"n_ok": len(_values(rows)), "n_seeds": len(rows)}
+        names = (BESIDE, f"{BESIDE}_low", f"{BESIDE}_high")
+        line |= {name: chance + span * part for name, part in zip(names, beside, strict=True)}
+        lines.append(line | {"seconds_per_pair": seconds_per_pair(rows)})
+    return pd.DataFrame(lines)
+
+
+def axis_table(own: Sequence[Row], protocol: str) -> pd.DataFrame:
+    """One row an axis: score, interval and verdict, the same for independent trials, and how many
+    of its cases and of its rows have a value.
+    """
+    lines = []
+    for axis in _in_order(_of(own, protocol), "axis"):
+        line: dict[str, Any] = {"axis": axis}
+        for start, rows in (
+            ("", _of(own, protocol, axis=axis)),
+            (f"{BESIDE}_", [] if protocol == BESIDE else _of(own, BESIDE, axis=axis)),
+        ):
+            by_case = [_of(rows, rows[0]["protocol"], case=one) for one in _in_order(rows, "case")]
+            score, low, high = mean_and_interval(by_case)
+            line[start + "score"], line[start + "low"], line[start + "high"] = score, low, high
+            n_ok = len(_values(rows))
+            line[start + "verdict"] = verdict(score, low, high, n_ok == len(rows)) if rows else ""
+            line |= {start + "n_ok": n_ok, start + "n_rows": len(rows)}
+            line[start + "n_cases"] = len(by_case)
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def mean_and_interval(by_case: Iterable[Sequence[Row]]) -> tuple[float, float, float]:
+    """Score over the cases that have a value, and its 95% interval; NaN where there is none."""
+    scaled = [found for rows in by_case if len(found := _scaled(rows))]
+    if not scaled:
+        return np.nan, np.nan, np.nan
+    found = rank([values[None, :] for values in scaled])
+    if found.score_interval is None:
+        return float(found.score[0]), np.nan, np.nan
+    low, high = found.score_interval
+    return float(found.score[0]), float(low[0]), float(high[0])
+
+
+def verdict(score: float, low: float, high: float, complete: bool = True) -> str:
+    """A score and its interval in one word; see the head of this file."""
+    if np.isnan(score):
+        return "no value"
+    if not complete:
+        return "incomplete"
+    if np.isnan(low):
+        return "one seed"
+    if low > 0:
+        return "trusted" if low >= TRUSTED else "weak"
+    return "below chance" if high < 0 else "chance"
+
+
+def failure_table(own: Sequence[Row]) -> pd.DataFrame:
+    """Each reason why rows of a case have no value, and in how many."""
+    columns = ["case", "protocol", "status", "rows", "reason"]
+    lost = [row for row in own if row["status"] != "ok"]
+    keys = [(row["case"], row["protocol"], row["status"], row["reason"] or "") for row in lost]
+    return pd.DataFrame(
+        [(*key[:3], keys.count(key), key[3]) for key in dict.fromkeys(keys)], columns=columns
+    )
+
+
+def chosen_table(own: Sequence[Row]) -> pd.DataFrame:
+    """What the metric chose from the data in each case: lowest, median and highest of its rows.
+
+    Choices that are no numbers are listed in the column "choices".
+    """
+    lines = []
+    for case in _in_order(own, "case"):
+        chosen = [row["chosen"] for row in own if row["case"] == case and row.get("chosen")]
+        for name in dict.fromkeys(name for one in chosen for name in one):
+            values = [one[name] for one in chosen if name in one]
+            if all(isinstance(one, (int, float)) for one in values):
+                spread = [float(f(values)) for f in (np.min, np.median, np.max)]
+                lines.append((case, name, *spread, ""))
+            else:
+                listed = ", ".join(dict.fromkeys(map(str, values)))
+                lines.append((case, name, np.nan, np.nan, np.nan, listed))
+    columns = ["case", "parameter", "lowest", "median", "highest", "choices"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def seconds_per_pair(rows: Iterable[Row]) -> float:
+    """Median over the rows that ended well; NaN without any."""
+    seconds = [row["seconds_per_pair"] for row in rows if row["status"] == "ok"]
+    seconds = [one for one in seconds if one is not None]
+    return float(np.median(seconds)) if seconds else np.nan
+
+
+def _beside(own: Sequence[Row], protocol: str, case: str) -> list[Row]:
+    return [] if protocol == BESIDE else _of(own, BESIDE, case=case)
+
+
+def _of(rows: Iterable[Row], protocol: str, **wanted: str) -> list[Row]:
+    return [
+        row
+        for row in rows
+        if row["protocol"] == protocol and all(row[k] == v for k, v in wanted.items())
+    ]
+
+
+def _in_order(rows: Iterable[Row], name: str) -> list[str]:
+    return list(dict.fromkeys(row[name] for row in rows))
+
+
+def _values(rows: Iterable[Row]) -> np.ndarray:
+    return np.array([row["value"] for row in rows if row["status"] == "ok"], dtype=float)
+
+
+def _scaled(rows: Sequence[Row]) -> np.ndarray:
+    if not rows:
+        return np.empty(0)
+    return (_values(rows) - rows[0]["chance"]) / (rows[0]["ceiling"] - rows[0]["chance"])

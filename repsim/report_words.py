@@ -1,0 +1,137 @@
+"""Three sentences about a metric, made from its numbers by fixed rules.
+
+1. Where it can be trusted: axes with the verdict "trusted" (repsim.report_scores), and whether that
+   holds without the same trials in the same order too.
+2. Where it cannot: the other axes, with the reason that their verdict is.
+3. What to use instead: on each axis the best metric that the paired bootstrap shows to be better
+   (repsim.report_rank), or that there is none, or that nothing was there to compare with.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from repsim.report_rank import Better
+from repsim.report_scores import BESIDE
+
+REASONS = {
+    "weak": "above chance, but not shown to be half-way to the ceiling",
+    "chance": "not told apart from chance",
+    "below chance": "below chance: like sets are found farther apart",
+    "one seed": "one seed, no interval",
+}
+
+
+def three_sentences(
+    metric: str,
+    axes: pd.DataFrame,
+    better: Mapping[str, Better | None],
+    n_others: int,
+    command: str,
+) -> list[str]:
+    """Trust, distrust, and what to use instead.
+
+    axes      repsim.report_scores.axis_table
+    better    for each axis the metric shown to be better, or None
+    n_others  how many other metrics have rows on the same sets
+    command   what would score them
+    """
+    lines = axes.to_dict("records")
+    return [
+        _trusted(metric, lines),
+        _not_trusted(metric, lines),
+        _instead(metric, lines, better, n_others, command),
+    ]
+
+
+def _trusted(metric: str, lines: Sequence[dict[str, Any]]) -> str:
+    good = [line for line in lines if line["verdict"] == "trusted"]
+    if not good and all(line["verdict"] == "one seed" for line in lines):
+        return f"One seed cannot say where {metric} can be trusted: run more."
+    if not good:
+        return (
+            f"There is no axis on which {metric} can be trusted: nowhere does its whole interval"
+            " lie half-way or more from chance to the ceiling."
+        )
+    sentence = f"{metric} can be trusted for {_listed([_with_score(one) for one in good])}"
+    lost = [one for one in good if one["independent_verdict"] not in ("", "trusted")]
+    if not lost:
+        beside = " with independent trials too" if _all_beside(good) else ""
+        return f"{sentence}{',' if beside else ''}{beside}."
+    words = [f"{_numbers(one, f'{BESIDE}_')} for {one['axis']}" for one in lost]
+    return (
+        f"{sentence}, but not without the same trials in the same order: with independent trials it"
+        f" has {_listed(words, ';')}."
+    )
+
+
+def _all_beside(lines: Sequence[dict[str, Any]]) -> bool:
+    return all(line["independent_verdict"] for line in lines)
+
+
+def _not_trusted(metric: str, lines: Sequence[dict[str, Any]]) -> str:
+    bad = [line for line in lines if line["verdict"] != "trusted"]
+    if not bad:
+        return f"No axis of these test cases speaks against {metric}."
+    return f"It cannot be trusted for {_listed([_with_reason(line) for line in bad], ';')}."
+
+
+def _with_reason(line: dict[str, Any]) -> str:
+    n_lost = line["n_rows"] - line["n_ok"]
+    if line["verdict"] == "no value":
+        return f"{line['axis']} (none of its {line['n_rows']} evaluations gave a value)"
+    if line["verdict"] == "incomplete":
+        return f"{line['axis']} ({n_lost} of its {line['n_rows']} evaluations gave no value)"
+    return f"{line['axis']} ({_numbers(line)}; {REASONS[line['verdict']]})"
+
+
+def _instead(
+    metric: str,
+    lines: Sequence[dict[str, Any]],
+    better: Mapping[str, Better | None],
+    n_others: int,
+    command: str,
+) -> str:
+    if not n_others:
+        return f"What to use instead is not known, as no other metric is scored here: {command}."
+    if lines and all(line["verdict"] == "one seed" for line in lines):
+        return "What to use instead is not known: one seed cannot show that a metric is better."
+    found = [(line, better[line["axis"]]) for line in lines if better.get(line["axis"])]
+    open_axes = [
+        line["axis"]
+        for line in lines
+        if line["verdict"] != "trusted" and not better.get(line["axis"])
+    ]
+    if not found:
+        where = f" for {_listed(open_axes, last='or')}" if open_axes else ""
+        who = f"None of the {n_others} other metrics" if n_others > 1 else "No other metric"
+        return f"{who} scored here is shown to be better{where}."
+    sentence = f"Use {_listed([_use(line['axis'], one) for line, one in found], ';')}"
+    return sentence + (
+        f"; for {_listed(open_axes)} none is shown to be better." if open_axes else "."
+    )
+
+
+def _use(axis: str, one: Better) -> str:
+    against = "no value" if np.isnan(one.own) else f"{one.own:.2f}"
+    return f"{one.metric} for {axis} ({one.score:.2f} against {against})"
+
+
+def _with_score(line: dict[str, Any], start: str = "") -> str:
+    return f"{line['axis']} ({_numbers(line, start)})"
+
+
+def _numbers(line: dict[str, Any], start: str = "") -> str:
+    score, low, high = (line[start + name] for name in ("score", "low", "high"))
+    if np.isnan(score):
+        return "no value"
+    return f"{score:.2f}" + ("" if np.isnan(low) else f", {low:.2f} to {high:.2f}")
+
+
+def _listed(words: Sequence[str], comma: str = ",", last: str = "and") -> str:
+    """a, b and c."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{(comma + ' ').join(words[:-1])} {last} {words[-1]}"

@@ -1,0 +1,79 @@
+"""The place among metrics of the same sets, and nothing else."""
+
+import pytest
+from test_leaderboard import scores
+
+from repsim.report import Report
+from repsim.report_rank import board_command, same_inputs
+
+MINE = (0.8, 0.81, 0.82)
+OTHERS = {"best": (0.95, 0.96, 0.97), "same": (0.81, 0.82, 0.80), "poor": (0.5, 0.52, 0.51)}
+
+
+def rank(*beside, mine=MINE, **changes):
+    rows = scores("mine", *mine, **changes)
+    return Report(rows, "mine", beside=[one for rows in beside for one in rows]).rank
+
+
+def others(**changes):
+    return [scores(name, *values, **changes) for name, values in OTHERS.items()]
+
+
+def test_the_rank_is_that_of_the_board():
+    place = rank(*others())
+    assert (place.rank, place.of, place.why) == (2, 4, "")
+    assert (place.low, place.high) == (2, 3)  # "same" may be ahead or behind
+    assert place.table["metric"].tolist()[0] == "best"
+    assert rank(*others(), mine=(0.98, 0.99, 1.0)).rank == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"protocol": "independent"},
+        {"size": "quick"},
+        {"case": "suite/other"},
+        {"case_version": 2},
+        {"inputs": "other sets"},
+    ],
+)
+def test_rows_of_other_sets_do_not_count(change):
+    place = rank(*others(**change))
+    assert place.rank is None
+    assert "Run repsim board --suite suite/a --seeds 3 first" in place.why
+
+
+def test_other_sets_are_counted_and_told():
+    run = scores("mine", *MINE)
+    kept, n_different = same_inputs(scores("best", *MINE, inputs="other"), run)
+    assert (kept, n_different) == ([], 3)
+    report = Report(run, "mine", beside=scores("best", *MINE, inputs="other"))
+    assert "3 rows of the results folder are left out" in str(report)
+    assert "left out" not in str(Report(run, "mine", beside=scores("best", *MINE)))
+
+
+def test_seeds_that_were_not_asked_for_do_not_count():
+    place = rank(scores("best", 0.9, 0.95, 0.92, 0.1, 0.1, 0.1))
+    assert (place.rank, place.of) == (2, 2)
+
+
+def test_earlier_code_of_the_metric_itself_is_no_rival():
+    place = rank(scores("mine", 0.99, 0.99, 0.99, code="old"), *others(), code="new")
+    assert (place.rank, place.of) == (2, 4)
+
+
+def test_a_metric_with_gaps_has_no_rank_and_is_told_why():
+    assert rank(*others(), mine=(0.8, None, 0.82)).why == "No rank: 1 of 3 cells have no value."
+    assert Report(scores("random", 0.5, 0.6), "random").rank.why == "A control is not ranked."
+
+
+def test_one_seed_gives_a_rank_without_interval():
+    place = rank(scores("best", 0.9), mine=(0.8,))
+    assert (place.rank, place.low, place.high, place.of) == (2, None, None, 2)
+
+
+def test_the_command_scores_the_same_cells():
+    rows = scores("mine", 0.8, 0.9, size="quick") + scores("mine", 0.9, 0.9, case="suite/b")
+    assert board_command(rows) == "repsim board --suite suite --seeds 2 --quick"
+    published = scores("mine", 0.8, protocol="published")
+    assert board_command(published).endswith("--suite suite/a --seeds 1 --protocol published")
