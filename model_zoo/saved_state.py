@@ -9,19 +9,20 @@ A file is written under another name and then renamed, so that it is old or new 
 """
 
 import json
-import os
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import numpy as np
+import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from model_zoo.rounds import Network
+from repsim.cache import read_tensors, replace_file, write_tensors
 from repsim.errors import RepsimError
 
-HEADER = "repsim"
 PARAMETER = "parameter."
 TENSORS = ("parameters", "mean", "square")
 
@@ -65,12 +66,11 @@ class SavedState:
         place = self._place(k)
         place.mkdir(exist_ok=True)
         if snapshot:
-            write_tensors(place / f"step_{network.step:06d}.safetensors", network.parameters, {})
+            path = place / f"step_{network.step:06d}.safetensors"
+            write_tensors(path, as_arrays(network.parameters), {})
         tensors = {PARAMETER + name: value for name, value in network.parameters.items()}
         tensors |= {"mean": network.mean, "square": network.square}
-        names = [one.name for one in fields(network) if one.name not in TENSORS]
-        record = {name: getattr(network, name) for name in names}
-        write_tensors(place / "state.safetensors", tensors, record)
+        write_tensors(place / "state.safetensors", as_arrays(tensors), record_of(network))
 
     def load(self, k: int) -> tuple[Network | None, dict[int, dict[str, Tensor]]]:
         """A network and its snapshots, or None where there is nothing that can be read."""
@@ -78,9 +78,10 @@ class SavedState:
         if path is None or not path.exists():
             return None, {}
         try:
-            tensors, record = read_tensors(path)
+            arrays, record = read_tensors(path)
+            tensors = as_tensors(arrays)
             snapshots = {
-                int(one.stem.removeprefix("step_")): read_tensors(one)[0]
+                int(one.stem.removeprefix("step_")): as_tensors(read_tensors(one)[0])
                 for one in path.parent.glob("step_*.safetensors")
             }
             parameters = {
@@ -105,29 +106,17 @@ class SavedState:
         return self.folder / f"network_{k:04d}"
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-    """Named tensors and a JSON-safe record in one file, replaced whole."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        tensors = {name: value.contiguous() for name, value in tensors.items()}
-        save_file(tensors, unfinished, {HEADER: json.dumps(record)})
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Torch to numpy, by name."""
+    return {name: one.detach().cpu().numpy() for name, one in tensors.items()}
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What write_tensors wrote."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return tensors, json.loads(file.metadata()[HEADER])
+def as_tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """Numpy to torch, by name."""
+    return {name: torch.from_numpy(one.copy()) for name, one in arrays.items()}
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that it is either the old or the new one."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def record_of(network: Network) -> dict[str, Any]:
+    """All of a network but its tensors, JSON-safe."""
+    names = [one.name for one in fields(network) if one.name not in TENSORS]
+    return {name: getattr(network, name) for name in names}

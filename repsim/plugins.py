@@ -1,8 +1,8 @@
 """From a name, `name(parameter=value)`, `file.py:function` or an installed plug-in to the object.
 
 Three doors: pass a function, name a file, or install a package with one entry point (group
-repsim.metrics, repsim.suites or repsim.models) that points to a dict of names and objects. Nothing
-is imported until it is asked for by name.
+repsim.metrics, suites, models, tasks or trainers) that points to a dict of names and objects.
+Nothing is imported until it is asked for by name.
 """
 
 import ast
@@ -78,6 +78,8 @@ class Table(Mapping):
 METRICS = Table("metric", OWN_METRICS, OPT_IN)
 SUITES = Table("suite")
 MODELS = Table("model")
+TASKS = Table("task")
+TRAINERS = Table("trainer")
 
 
 def get_metric(metric: Any, **parameters: Any) -> Metric:
