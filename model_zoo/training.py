@@ -58,8 +58,8 @@ def train(
     task           n_inputs, n_outputs, loss, trials(rng, n), accuracy(outputs, trials), ceiling()
     seeds          one a network; decides its trials and its noise
     learning_rate  one, or one a network
-    steps          gradient steps at most, each on batch fresh trials
-    test_every     steps between tests on n_tests fresh trials
+    steps          gradient steps at most, each on batch fresh trials; whole rounds, rounded up
+    test_every     steps in a round, which ends with a test on n_tests fresh trials
     criterion      a network stops at this fraction of the task's ceiling; None: after all steps
     clip           largest norm of the gradient of one network; None: any
     trained        "all", or names of the parameters that change
@@ -77,6 +77,8 @@ def train(
     seeds = _one_each("seed", seeds, len(models))
     rates = _one_each("learning rate", learning_rate, len(models))
     _check(models, task, steps, test_every, checkpoints)
+    test_every = min(test_every, steps)
+    steps = -(-steps // test_every) * test_every
     ceiling = None if criterion is None else float(task.ceiling())
     settings = Settings(
         steps, test_every, batch, n_tests, None if ceiling is None else criterion * ceiling, clip,
@@ -131,11 +133,8 @@ def _check(
             "The networks differ in class or size, and train side by side only if they do not. "
             "Call train once for each form."
         )
-    if steps < 1 or test_every < 1 or steps % test_every:
-        raise RepsimError(
-            f"steps is {steps} and test_every {test_every}. "
-            "Make steps a multiple of test_every, both 1 or more."
-        )
+    if steps < 1 or test_every < 1:
+        raise RepsimError(f"steps is {steps} and test_every {test_every}. Make both 1 or more.")
     wrong = [fraction for fraction in checkpoints if not 0 <= fraction <= 1]
     if wrong:
         raise RepsimError(f"Checkpoint {wrong[0]} is not a fraction of training. Use 0 to 1.")

@@ -1,4 +1,4 @@
-"""The command line: list, check, score, compare, board, show.
+"""The command line: list, check, score, compare, board, show; record and cache in cli_models.py.
 
 Every flag has a keyword of the same name in Python. What a user can put right ends with one
 sentence and status 2; --debug shows where it came from.
@@ -13,6 +13,7 @@ import typer
 from rich.text import Text
 
 from repsim import __version__
+from repsim.cli_models import add_commands
 from repsim.console import RowProgress, err, listing, out, print_json, print_matrix, print_table
 from repsim.errors import RepsimError
 
@@ -270,6 +271,9 @@ def show(
     if rows[0]["distances"]:
         out.print("\ndistances")
         print_matrix(rows[0]["names"], rows[0]["distances"])
+
+
+add_commands(app)
 
 
 def _file_and_key(word: str) -> tuple[str, str | None]:

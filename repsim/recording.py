@@ -22,6 +22,8 @@ import xarray as xr
 from repsim.activations import as_activations
 from repsim.errors import InputError
 
+_OUTPUTS = "<outputs>"
+
 
 def record(
     module: Any,
@@ -46,7 +48,8 @@ def record(
     conditions  table or mapping, one row a trial: coordinates along trial
     epochs      (time,) or (trial, time) names of the epoch of each step: a coordinate
     dt          milliseconds between time steps: the time coordinate, in ms
-    behaviour   one number or word a trial, or a mapping of such: coordinates along trial
+    behaviour   one number or word a trial, a mapping of such, or a function that makes one of them
+                from the outputs of all trials: coordinates along trial
     units       how many units to keep, spread evenly over all, or which
     attrs       JSON-safe facts: model, task, seed
     raises      InputError for unknown names, labels that do not fit, outputs of another shape, NaN
@@ -54,7 +57,9 @@ def record(
     layers, states = _names(layers), _names(states)
     if len(inputs) == 0 or batch < 1:
         raise InputError(f"{len(inputs)} trials in batches of {batch}. Give 1 or more of both.")
-    found = _run(module, inputs, layers, states, batch, units)
+    found = _run(module, inputs, layers, states, batch, units, callable(behaviour))
+    if callable(behaviour):
+        behaviour = behaviour(found.pop(_OUTPUTS)[0])
     coordinates = _trial_coordinates(conditions, behaviour, len(inputs))
     return {
         name: _labelled(name, values, kept, coordinates, epochs, dt, attrs)
@@ -73,6 +78,7 @@ def _run(
     states: tuple[str, ...] | None,
     batch: int,
     units: int | Sequence[int] | None,
+    with_outputs: bool,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Values (trial, time, unit) of each name, and which units they are."""
     import torch
@@ -92,10 +98,12 @@ def _run(
             parts = {k: _over_calls(k, calls) for k, calls in outputs_of.items()}
             if states is not None or layers is None:
                 parts |= _states_of(answer, states)
+            if with_outputs:
+                parts[_OUTPUTS] = _first_tensor(answer)
             for name, one in parts.items():
                 array = _as_trials(name, one, len(part))
                 if name not in kept:
-                    kept[name] = _choice(units, array.shape[-1])
+                    kept[name] = _choice(None if name == _OUTPUTS else units, array.shape[-1])
                     shape = (len(inputs), array.shape[1], len(kept[name]))
                     values[name] = np.empty(shape, array.dtype)
                 _put(name, values[name], start, array[..., kept[name]])

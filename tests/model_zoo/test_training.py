@@ -243,6 +243,11 @@ def test_noise_is_drawn_for_each_network_from_its_own_seed():
     assert furthest(both.parameters, silent.parameters) > CLOSE
 
 
+@pytest.mark.parametrize(("steps", "taken"), [(5, 5), (15, 20)])
+def test_training_takes_whole_rounds(steps, taken):
+    assert together(make(1), steps=steps).steps == (taken,)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -251,7 +256,7 @@ def test_noise_is_drawn_for_each_network_from_its_own_seed():
         ({"seeds": 3}, "one seed would see the same trials"),
         ({"seeds": (1, 2)}, "2 seeds for 3 networks"),
         ({"learning_rate": (1e-3, 1e-3)}, "2 learning rates for 3"),
-        ({"steps": 45}, "steps is 45 and test_every 10"),
+        ({"steps": 0}, "steps is 0 and test_every 10"),
         ({"trained": ("input_weight", "weights")}, "No parameter 'weights'.*recurrent_weight"),
         ({"checkpoints": (0.5, 2)}, "Checkpoint 2"),
     ],

@@ -1,0 +1,95 @@
+"""Activations of a network on the trials of a task, with all that is known of each trial.
+
+The trials depend on trial_seed alone, so that all networks are recorded on the same ones. What a
+task must have: name, trials(rng, n_trials) -> inputs, conditions, epochs, epoch_names, dt_ms; and
+correct(outputs, trials) -> (trial,) truth.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from repsim.cache import Cache, checksum_of, code_version
+from repsim.recording import record
+
+
+def record_trials(
+    module: Any,
+    task: Any,
+    *,
+    states: str | Sequence[str],
+    n_trials: int = 200,
+    trial_seed: int = 0,
+    units: int | Sequence[int] | None = None,
+    cache: Cache | None = None,
+    **attrs: Any,
+) -> dict[str, xr.DataArray]:
+    """Named states on fresh trials: name -> (trial, time, unit).
+
+    Coordinates: the conditions of each trial, the epoch of each step, time in ms, and correct, the
+    behaviour.
+
+    module      a network whose forward returns (outputs, named states)
+    units       how many units to keep, or which
+    cache       where recordings are looked up and kept; nowhere unless given
+    attrs       JSON-safe facts of the network: model, seed
+    raises      what record raises
+    """
+    names = (states,) if isinstance(states, str) else tuple(states)
+    facts = [
+        _facts(module, task, name, n_trials, trial_seed, units, attrs) if cache else {}
+        for name in names
+    ]
+    if cache is not None:
+        found = [cache.load_activations(one) for one in facts]
+        if all(one is not None for one in found):
+            return dict(zip(names, found, strict=True))
+    trials = task.trials(np.random.default_rng(trial_seed), n_trials)
+    recorded = record(
+        module, trials.inputs, states=names, units=units, dt=trials.dt_ms,
+        conditions=trials.conditions, epochs=np.asarray(trials.epoch_names)[trials.epochs],
+        behaviour=lambda outputs: {"correct": task.correct(outputs, trials).astype(np.int8)},
+        task=task.name, trial_seed=trial_seed, **attrs,
+    )  # fmt: skip
+    if cache is not None:
+        for name, one in zip(names, facts, strict=True):
+            cache.save_activations(one, recorded[name])
+    return recorded
+
+
+def _facts(
+    module: Any,
+    task: Any,
+    state: str,
+    n_trials: int,
+    trial_seed: int,
+    units: Any,
+    attrs: dict[str, Any],
+) -> dict[str, Any]:
+    """All that a recording depends on; the network by its values, whatever it is called."""
+    values = {name: one.detach().cpu().numpy() for name, one in module.state_dict().items()}
+    functions = [one for one in vars(task).values() if callable(one)]
+    return {
+        "model": type(module).__name__,
+        "module": repr(module) + repr(sorted(_plain(module).items())),
+        "values": checksum_of(values, None),
+        "task": task.name,
+        "task_parameters": repr(getattr(task, "parameters", None)),
+        "state": state,
+        "n_trials": n_trials,
+        "trial_seed": trial_seed,
+        "units": units if units is None or np.ndim(units) == 0 else [int(one) for one in units],
+        "attrs": attrs,
+        "code": code_version(type(module), type(task), *functions, record),
+    }
+
+
+def _plain(module: Any) -> dict[str, Any]:
+    """The numbers and words that a module was built with."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, (int, float, str, bool)) and name != "training"
+    }
