@@ -105,25 +105,22 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return float((torch.cat(found) == labels).float().mean())
 
 
+def read_mnist(path: str, pixels: int, device: str) -> dict[str, tuple[Tensor, Tensor]]:
+    """Images (image, step, pixels) and labels: train, kept (a sixth of train) and test."""
+    data = {name: torch.tensor(values).to(device) for name, values in np.load(path).items()}
+    sets = {}
+    for name in ("train", "test"):
+        images = data[f"x_{name}"].float() / 255
+        sets[name] = images.reshape(len(images), -1, pixels), data[f"y_{name}"].long()
+    n_kept = len(sets["train"][0]) // 6
+    sets["kept"] = tuple(values[-n_kept:] for values in sets["train"])
+    return sets | {"train": tuple(values[:-n_kept] for values in sets["train"])}
+
+
 def sequential_mnist(chosen: argparse.Namespace) -> None:
-    """The best epoch on 10 000 images kept from training decides which test accuracy counts."""
-    data = {
-        name: torch.tensor(values).to(chosen.device)
-        for name, values in np.load(chosen.mnist).items()
-    }
-    x_train, x_test = (
-        data[name].reshape(len(data[name]), -1, chosen.pixels).float() / 255
-        for name in ("x_train", "x_test")
-    )
-    y_train, y_test = data["y_train"].long(), data["y_test"].long()
-    kept = slice(len(x_train) - len(x_train) // 6, None)
-    x_train, y_train, x_kept, y_kept = (
-        x_train[: kept.start],
-        y_train[: kept.start],
-        x_train[kept],
-        y_train[kept],
-    )
-    x_train, y_train = x_train[: chosen.images], y_train[: chosen.images]
+    """The epoch that is best on images kept from training decides which test accuracy counts."""
+    sets = read_mnist(chosen.mnist, chosen.pixels, chosen.device)
+    x_train, y_train = (values[: chosen.images] for values in sets["train"])
     print(f"MNIST, {x_train.shape[1]} steps, {chosen.units} units, {len(x_train)} images to train")
     for name, model_class in MODELS.items():
         generator = torch.Generator().manual_seed(0)
@@ -132,15 +129,13 @@ def sequential_mnist(chosen: argparse.Namespace) -> None:
         best, found, start = 0.0, 0.0, time.perf_counter()
         for epoch in range(chosen.epochs):
             one_epoch(model, optimiser, x_train, y_train, 50, generator)
-            validated = accuracy(model, x_kept, y_kept)
+            validated = accuracy(model, *sets["kept"])
             if validated > best:
-                best, found = validated, accuracy(model, x_test, y_test)
+                best, found = validated, accuracy(model, *sets["test"])
             taken = time.perf_counter() - start
-            print(
-                f"{name:16s} epoch {epoch + 1:3d}{100 * found:8.2f} %   paper {PAPER[name]:.2f} %"
-                f"{taken:9.0f} s",
-                flush=True,
-            )
+            paper = f"   paper {PAPER[name]:.2f} %" if chosen.pixels == 1 else ""
+            shown = f"{name:16s} epoch {epoch + 1:3d}{100 * found:8.2f} %{paper}{taken:9.0f} s"
+            print(shown, flush=True)
 
 
 if __name__ == "__main__":
