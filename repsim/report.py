@@ -67,6 +67,8 @@ def score(
         [metric, *controls], cases, protocol=with_beside(protocol),
         on_row=on_row and (lambda row, done, total: on_row(row, done, total + n_more)),
     )  # fmt: skip
+    order = {case.name: place for place, case in enumerate(cases)}
+    rows.sort(key=lambda row: (order[row["case"]], row["protocol"], row["seed"]))
     n_rows = len(rows)
     beside = run(
         companions, noise, protocol=protocol,
@@ -120,9 +122,8 @@ class Report:
     ) -> None:
         self.rows, self.metric, self.protocol, self.floor = rows, metric, protocol, floor
         own = [row for row in rows if row["id"] == metric]
-        others, n_different = report_rank.same_inputs(beside, rows)
-        size = own[0]["size"]
-        self.board = Leaderboard([*rows, *others], protocol=protocol, size=size)
+        others, n_different = report_rank.same_sets([*rows, *beside], own)
+        self.board = Leaderboard([*own, *others], protocol=protocol, size=own[0]["size"])
         self.summary = report_scores.case_table(own, protocol)
         self.axes = report_scores.axis_table(own, protocol)
         self.failures = report_scores.failure_table(own)
@@ -130,15 +131,13 @@ class Report:
         self.seconds_per_pair = report_scores.seconds_per_pair(own)
         self.reasons = list(dict.fromkeys(row["reason"] for row in own if row["reason"]))
         self.rank = report_rank.place(self.board, metric)
-        self.better = report_rank.better_metrics(self.board.rows, metric)
+        rivals = report_rank.rivals_by_axis(self.board.rows, metric)
+        self.better = {axis: one.best for axis, one in rivals.items()}
         self.controls, self.broken = self.board.controls, self.board.broken
-        contestants = {row["id"] for row in self.board.rows if not row["control"]} - {metric}
-        self.sentences = three_sentences(
-            metric, self.axes, self.better, len(contestants), report_rank.board_command(own)
-        )
-        self.notes = [
-            f"{n_different} rows of the results folder are left out: they are of other sets."
-        ][: bool(n_different)]
+        command = report_rank.board_command([row for row in own if row["protocol"] == protocol])
+        self.sentences = three_sentences(metric, self.axes, rivals, command)
+        words = f"{n_different} rows of the results folder are left out: they are of other sets."
+        self.notes = [words] if n_different else []
 
     @functools.cached_property
     def curves(self) -> list[Curve]:

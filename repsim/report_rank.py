@@ -6,7 +6,7 @@ same fingerprint of the inputs. Nothing is run here.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,9 @@ CELL = ("case", "case_version", "protocol", "size", "seed")
 class Place:
     """A rank among `of` metrics with its 95% interval (None with one seed).
 
-    rank   None where the metric has no place; then why says it in words
-    table  the board's ranked metrics, as in Leaderboard.table
+    rank   None where the metric has no place
+    why    in words: why it has none, or that it is a place on a part of the cases only
+    table  the ranked metrics, as in Leaderboard.table
     """
 
     rank: int | None
@@ -48,40 +49,65 @@ class Better:
     own: float
 
 
-def same_inputs(rows: Iterable[Row], run: Sequence[Row]) -> tuple[list[Row], int]:
-    """The rows of other metrics on the sets of this run, and how many were on different sets."""
-    ids = {row["id"] for row in run}
-    inputs: dict[tuple, str | None] = {}
-    for row in run:
-        cell = tuple(row[name] for name in CELL)
-        inputs[cell] = inputs.get(cell) or row["inputs"]
-    kept, n_different = [], 0
+@dataclass(frozen=True)
+class Rivals:
+    """How many other metrics have values on the cells of an axis, and the best that is better."""
+
+    n: int
+    best: Better | None
+
+
+def same_sets(rows: Iterable[Row], own: Sequence[Row]) -> tuple[list[Row], int]:
+    """The rows of other metrics and controls on the sets of a metric's own rows, each once.
+
+    returns  these, and how many were left out because they are of other sets
+    """
+    inputs = {_cell(row): row["inputs"] for row in own}
+    kept, different = {}, set()
     for row in rows:
-        cell = tuple(row[name] for name in CELL)
-        if row["id"] in ids or cell not in inputs:
+        if row["id"] == own[0]["id"] or _cell(row) not in inputs:
             continue
-        if row["inputs"] and inputs[cell] and row["inputs"] != inputs[cell]:
-            n_different += 1
-            continue
-        kept.append(row)
-    return kept, n_different
+        wanted = inputs[_cell(row)] or row["inputs"]  # a row ended from outside names none
+        inputs[_cell(row)] = wanted
+        if row["inputs"] in (wanted, None):
+            kept[row["row"]] = row
+        else:
+            different.add(row["row"])
+    return list(kept.values()), len(different)
+
+
+def _cell(row: Row) -> tuple:
+    return tuple(row[name] for name in CELL)
 
 
 def place(board: Leaderboard, metric: str) -> Place:
-    """The rank of a metric on a board that holds its rows."""
-    table = board.table
+    """The rank of a metric on a board that holds its rows.
+
+    One with gaps is ranked over the cells where it has a value, and `why` says so.
+    """
+    if metric not in set(board.unranked["metric"]):
+        return _place(board.table, metric, board_command(board.rows))
+    line = board.unranked.set_index("metric").loc[metric]
+    n_ok = line["cells"] - line["missing"] - line["failed"] - line["not_applicable"]
+    if not n_ok:
+        return Place(None, None, None, len(board.table), "No rank: it has no value.", board.table)
+    done = {_cell(row) for row in board.rows if row["id"] == metric and row["status"] == "ok"}
+    rows = [row for row in board.rows if _cell(row) in done]
+    part = Leaderboard(rows, protocol=board.protocol, size=board.size)
+    found = _place(part.table, metric, board_command(board.rows))
+    words = f"Counted are the {n_ok} of {line['cells']} evaluations that gave it a value; a "
+    words += "leaderboard of all sets it below the line."
+    return replace(found, why=f"{found.why} {words}".strip())
+
+
+def _place(table: pd.DataFrame, metric: str, command: str) -> Place:
     nowhere = {"rank": None, "low": None, "high": None, "of": len(table), "table": table}
     own = table[table["metric"] == metric]
     if not len(own):
-        lost = board.unranked[board.unranked["metric"] == metric]
-        if not len(lost):
-            return Place(**nowhere, why="A control is not ranked.")
-        line = lost.iloc[0]
-        n_lost = line["missing"] + line["failed"] + line["not_applicable"]
-        return Place(**nowhere, why=f"No rank: {n_lost} of {line['cells']} cells have no value.")
+        return Place(**nowhere, why="A control is not ranked.")
     if len(table) == 1:
         words = "No rank: no other metric has been scored on all of these cases and seeds."
-        return Place(**nowhere, why=f"{words} Run {board_command(board.rows)} first.")
+        return Place(**nowhere, why=f"{words} Run {command} first.")
     ends = [None if pd.isna(own[name].iloc[0]) else int(own[name].iloc[0]) for name in _ENDS]
     return Place(ends[0], ends[1], ends[2], len(table), "", table)
 
@@ -99,8 +125,8 @@ def board_command(run: Sequence[Row]) -> str:
     return " ".join(words + ([f"--protocol {protocol}"] if protocol != "controlled" else []))
 
 
-def better_metrics(rows: Sequence[Row], metric: str) -> dict[str, Better | None]:
-    """For each axis the best of the metrics shown to be better, or None.
+def rivals_by_axis(rows: Sequence[Row], metric: str) -> dict[str, Rivals]:
+    """For each axis of a metric the others scored there, and the best of those shown to be better.
 
     Shown: above chance by its own interval, and its difference to the metric above 0 in the whole
     95% interval of the paired bootstrap (repsim.ranking). Where the metric has no value on the
@@ -109,10 +135,10 @@ def better_metrics(rows: Sequence[Row], metric: str) -> dict[str, Better | None]
     rows  of one protocol and size, all metrics
     """
     axes = dict.fromkeys(row["axis"] for row in rows if row["id"] == metric)
-    return {axis: _best([row for row in rows if row["axis"] == axis], metric) for axis in axes}
+    return {axis: _rivals([row for row in rows if row["axis"] == axis], metric) for axis in axes}
 
 
-def _best(rows: Sequence[Row], metric: str) -> Better | None:
+def _rivals(rows: Sequence[Row], metric: str) -> Rivals:
     values: dict[str, dict[tuple[str, int], float]] = defaultdict(dict)
     for row in rows:
         if row["status"] == "ok" and (row["id"] == metric or not row["control"]):
@@ -121,16 +147,14 @@ def _best(rows: Sequence[Row], metric: str) -> Better | None:
     own = values.pop(metric, {})
     tried = {(row["case"], row["seed"]) for row in rows if row["id"] == metric}
     cells = sorted(own) or sorted(tried)
+    others = {name: theirs for name, theirs in values.items() if set(cells) <= set(theirs)}
     found = []
-    for name, theirs in values.items():
-        if not set(cells) <= set(theirs):
-            continue
-        grids = _grids([one for one in (theirs, own) if one], cells)
-        result = rank(grids)
+    for name, theirs in others.items():
+        result = rank(_grids([one for one in (theirs, own) if one], cells))
         shown = result.score_interval is not None and result.score_interval[0][0] > 0
         if shown and (not own or result.rank[1] > 1):
             found.append(Better(name, float(result.score[0]), _mean(result.score[1:])))
-    return max(found, key=lambda one: (one.score, one.metric), default=None)
+    return Rivals(len(others), max(found, key=lambda one: (one.score, one.metric), default=None))
 
 
 def _mean(scores: np.ndarray) -> float:

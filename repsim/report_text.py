@@ -66,10 +66,9 @@ def rank_in_words(report: Report) -> str:
     place = report.rank
     if place.rank is None:
         return place.why
-    if place.low is None:
-        return f"Rank {place.rank} of {place.of}, by one seed."
     span = f"{place.low}" if place.low == place.high else f"{place.low} to {place.high}"
-    return f"Rank {place.rank} of {place.of} (95% interval {span}), on the same sets."
+    how = "by one seed" if place.low is None else f"95% interval {span}"
+    return f"Rank {place.rank} of {place.of} ({how}), on the same sets. {place.why}".strip()
 
 
 def cost_in_words(report: Report) -> str:
@@ -166,6 +165,6 @@ def _controls(report: Report) -> list[str]:
     known = report.controls[report.controls["expected"].notna()]
     for name, cases in known.groupby("control", sort=False):
         verdicts = list(dict.fromkeys(cases["verdict"]))
-        verdict = "broken" if "broken" in verdicts else ", ".join(verdicts)
+        verdict = "broken" if "broken" in verdicts else ", ".join(verdicts).replace("_", " ")
         lines.append(f"control {name}: {number(cases['mean'].mean())}, {verdict}")
     return lines

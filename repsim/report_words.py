@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from repsim.report_rank import Better
+from repsim.report_rank import Better, Rivals
 from repsim.report_scores import BESIDE
 
+NO_OTHER = "no other metric has values on all of the same sets"
 REASONS = {
     "weak": "above chance, but not shown to be half-way to the ceiling",
     "chance": "not told apart from chance",
@@ -27,22 +28,20 @@ REASONS = {
 def three_sentences(
     metric: str,
     axes: pd.DataFrame,
-    better: Mapping[str, Better | None],
-    n_others: int,
+    rivals: Mapping[str, Rivals],
     command: str,
 ) -> list[str]:
     """Trust, distrust, and what to use instead.
 
-    axes      repsim.report_scores.axis_table
-    better    for each axis the metric shown to be better, or None
-    n_others  how many other metrics have rows on the same sets
-    command   what would score them
+    axes     repsim.report_scores.axis_table
+    rivals   repsim.report_rank.rivals_by_axis
+    command  what would score other metrics
     """
     lines = axes.to_dict("records")
     return [
         _trusted(metric, lines),
         _not_trusted(metric, lines),
-        _instead(metric, lines, better, n_others, command),
+        _instead(lines, rivals, command),
     ]
 
 
@@ -60,10 +59,10 @@ def _trusted(metric: str, lines: Sequence[dict[str, Any]]) -> str:
     if not lost:
         beside = " with independent trials too" if _all_beside(good) else ""
         return f"{sentence}{',' if beside else ''}{beside}."
-    words = [f"{_numbers(one, f'{BESIDE}_')} for {one['axis']}" for one in lost]
+    words = [f"{_numbers(one, f'{BESIDE}_', ' (')} for {one['axis']}" for one in lost]
     return (
         f"{sentence}, but not without the same trials in the same order: with independent trials it"
-        f" has {_listed(words, ';')}."
+        f" has {_listed(words)}."
     )
 
 
@@ -87,31 +86,27 @@ def _with_reason(line: dict[str, Any]) -> str:
     return f"{line['axis']} ({_numbers(line)}; {REASONS[line['verdict']]})"
 
 
-def _instead(
-    metric: str,
-    lines: Sequence[dict[str, Any]],
-    better: Mapping[str, Better | None],
-    n_others: int,
-    command: str,
-) -> str:
-    if not n_others:
-        return f"What to use instead is not known, as no other metric is scored here: {command}."
-    if lines and all(line["verdict"] == "one seed" for line in lines):
+def _instead(lines: Sequence[dict[str, Any]], rivals: Mapping[str, Rivals], command: str) -> str:
+    if not any(one.n for one in rivals.values()):
+        return (
+            f"What to use instead is not known, as no other metric is scored here: run {command}."
+        )
+    if all(line["verdict"] == "one seed" for line in lines):
         return "What to use instead is not known: one seed cannot show that a metric is better."
-    found = [(line, better[line["axis"]]) for line in lines if better.get(line["axis"])]
-    open_axes = [
-        line["axis"]
-        for line in lines
-        if line["verdict"] != "trusted" and not better.get(line["axis"])
-    ]
-    if not found:
-        where = f" for {_listed(open_axes, last='or')}" if open_axes else ""
-        who = f"None of the {n_others} other metrics" if n_others > 1 else "No other metric"
-        return f"{who} scored here is shown to be better{where}."
-    sentence = f"Use {_listed([_use(line['axis'], one) for line, one in found], ';')}"
-    return sentence + (
-        f"; for {_listed(open_axes)} none is shown to be better." if open_axes else "."
-    )
+    better = {axis: one.best for axis, one in rivals.items() if one.best}
+    bad = [line["axis"] for line in lines if line["verdict"] != "trusted"]
+    beaten = [axis for axis in bad if axis not in better and rivals[axis].n]
+    unknown = [axis for axis in bad if not rivals[axis].n]
+    clauses = [f"use {_listed([_use(*one) for one in better.items()], ';')}"] if better else []
+    if beaten or not better:
+        n = max(one.n for axis, one in rivals.items() if axis in beaten or not beaten)
+        who = f"none of the {n} other metrics" if n > 1 else "no other metric"
+        where = f" for {_listed(beaten, last='or')}" if beaten else ""
+        clauses.append(f"{who} scored here is shown to be better{where}")
+    if unknown:
+        clauses.append(f"for {_listed(unknown)} {NO_OTHER}: run {command}")
+    sentence = "; ".join(clauses)
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _use(axis: str, one: Better) -> str:
@@ -123,11 +118,13 @@ def _with_score(line: dict[str, Any], start: str = "") -> str:
     return f"{line['axis']} ({_numbers(line, start)})"
 
 
-def _numbers(line: dict[str, Any], start: str = "") -> str:
+def _numbers(line: dict[str, Any], start: str = "", part: str = ", ") -> str:
+    """Score and interval: 0.50, 0.40 to 0.60; or, parted by " (", 0.50 (0.40 to 0.60)."""
     score, low, high = (line[start + name] for name in ("score", "low", "high"))
     if np.isnan(score):
         return "no value"
-    return f"{score:.2f}" + ("" if np.isnan(low) else f", {low:.2f} to {high:.2f}")
+    end = ")" if "(" in part else ""
+    return f"{score:.2f}" + ("" if np.isnan(low) else f"{part}{low:.2f} to {high:.2f}{end}")
 
 
 def _listed(words: Sequence[str], comma: str = ",", last: str = "and") -> str:

@@ -4,7 +4,7 @@ import pytest
 from test_leaderboard import scores
 
 from repsim.report import Report
-from repsim.report_rank import board_command, same_inputs
+from repsim.report_rank import board_command, same_sets
 
 MINE = (0.8, 0.81, 0.82)
 OTHERS = {"best": (0.95, 0.96, 0.97), "same": (0.81, 0.82, 0.80), "poor": (0.5, 0.52, 0.51)}
@@ -45,7 +45,7 @@ def test_rows_of_other_sets_do_not_count(change):
 
 def test_other_sets_are_counted_and_told():
     run = scores("mine", *MINE)
-    kept, n_different = same_inputs(scores("best", *MINE, inputs="other"), run)
+    kept, n_different = same_sets(scores("best", *MINE, inputs="other"), run)
     assert (kept, n_different) == ([], 3)
     report = Report(run, "mine", beside=scores("best", *MINE, inputs="other"))
     assert "3 rows of the results folder are left out" in str(report)
@@ -62,9 +62,19 @@ def test_earlier_code_of_the_metric_itself_is_no_rival():
     assert (place.rank, place.of) == (2, 4)
 
 
-def test_a_metric_with_gaps_has_no_rank_and_is_told_why():
-    assert rank(*others(), mine=(0.8, None, 0.82)).why == "No rank: 1 of 3 cells have no value."
+def test_a_metric_with_gaps_is_ranked_where_it_has_values_and_that_is_said():
+    place = rank(*others(), mine=(0.8, None, 0.82))
+    assert (place.rank, place.of) == (2, 4)
+    assert place.why.startswith("Counted are the 2 of 3 evaluations that gave it a value")
+    assert rank(*others(), mine=(None,) * 3).why == "No rank: it has no value."
     assert Report(scores("random", 0.5, 0.6), "random").rank.why == "A control is not ranked."
+
+
+def test_a_control_of_other_sets_is_left_out_too():
+    rows = scores("mine", *MINE) + scores("oracle", 0.5, 0.5, 0.5, inputs="old")
+    report = Report(rows, "mine")
+    assert report.broken == {}
+    assert report.notes == ["3 rows of the results folder are left out: they are of other sets."]
 
 
 def test_one_seed_gives_a_rank_without_interval():

@@ -11,7 +11,7 @@ UNDER, ALONE, NONE = (0.1, 0.12, 0.11), (0.9,), (None, None, None)
 
 def sentences(**values):
     """The sentences on "mine"; dynamics and noise are its values on two axes, other keywords the
-    values of other metrics on dynamics, matched those with independent trials.
+    values of other metrics on dynamics, or on noise where they begin with noise_.
     """
     rows = []
     for name, axis in (("dynamics", "dynamics"), ("noise", "noise robustness")):
@@ -21,11 +21,12 @@ def sentences(**values):
         facts = {"case": "suite/dynamics", "protocol": "independent"}
         rows += scores("mine", *values["independent"], **facts)
     known = {"dynamics", "noise", "independent"}
-    beside = [
-        row
-        for name in values.keys() - known
-        for row in scores(name, *values[name], case="suite/dynamics")
-    ]
+    beside = []
+    for name in values.keys() - known:
+        case, axis = "dynamics", "dynamics"
+        if name.startswith("noise_"):
+            case, axis = "noise", "noise robustness"
+        beside += scores(name, *values[name], case=f"suite/{case}", axis=axis)
     return Report(rows, "mine", beside=beside).sentences
 
 
@@ -39,7 +40,7 @@ def sentences(**values):
         ({"dynamics": ALONE}, "One seed cannot say"),
         ({"dynamics": HIGH, "independent": HIGH}, ", with independent trials too."),
         ({"dynamics": HIGH, "independent": EVEN}, "but not without the same trials"),
-        ({"dynamics": HIGH, "independent": EVEN}, "it has 0.00, "),
+        ({"dynamics": HIGH, "independent": EVEN}, "it has 0.00 ("),
         ({"dynamics": HIGH, "independent": NONE}, "it has no value for dynamics"),
     ],
 )
@@ -86,9 +87,18 @@ def test_where_it_cannot(values, words):
             "No other metric scored here is shown to be",
         ),
         ({"dynamics": HIGH, "other": (0.99, 1.0, 1.0)}, "Use other for dynamics"),
-        ({"dynamics": LOW, "noise": EVEN, "other": HIGH}, "; for noise robustness none is shown"),
+        (
+            {"dynamics": LOW, "noise": EVEN, "other": HIGH},
+            "; for noise robustness no other metric has values",
+        ),
         ({"dynamics": HIGH, "other": LOW, "another": LOW}, "None of the 2 other metrics scored"),
-        ({"dynamics": LOW, "gappy": (0.99, None, 0.98)}, "No other metric scored here"),
+        (
+            {"dynamics": LOW, "noise": EVEN, "noise_a": HIGH},
+            "Use noise_a for noise robustness (",
+        ),
+        ({"dynamics": LOW, "noise": EVEN, "noise_a": HIGH}, "; for dynamics no other metric has"),
+        ({"dynamics": LOW, "noise": HIGH, "noise_a": LOW}, "No other metric scored here is shown"),
+        ({"dynamics": LOW, "gappy": (0.99, None, 0.98)}, "not known, as no other"),
     ],
 )
 def test_what_to_use_instead(values, words):
