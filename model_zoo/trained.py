@@ -7,6 +7,7 @@ What is missing is trained side by side. Where that stops half way, the next cal
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,11 @@ def trained_networks(
     settings  of model_zoo.training.train
     raises    RepsimError for unknown names, options and settings
     """
+    unknown = set(settings) - set(signature(training.train).parameters)
+    if unknown:
+        raise RepsimError(
+            f"Training has no setting {min(unknown)!r}; see model_zoo.training.train."
+        )
     seeds = [int(seed) for seed in np.atleast_1d(seeds)]
     cache = cache or Cache(tell=tell)
     facts = [_facts(model, task, seed, n_units, options or {}, settings) for seed in seeds]
@@ -102,10 +108,7 @@ def _train(
     replace_file(folder / "facts.json", json.dumps(rows[0] | {"networks": len(rows)}).encode())
     models = [_build(model, task, one["seed"], one["n_units"], one["options"]) for one in rows]
     seeds = [one["seed"] for one in rows]
-    try:
-        ensemble = training.train(models, task, seeds=seeds, **settings | {"folder": folder})
-    except TypeError as error:
-        raise RepsimError(f"Cannot train with {settings}: {error}.") from error
+    ensemble = training.train(models, task, seeds=seeds, **settings | {"folder": folder})
     kept = [_taken_apart(ensemble, k) for k in range(len(rows))]
     for facts, (arrays, record) in zip(rows, kept, strict=True):
         cache.save_network(facts, arrays, record)

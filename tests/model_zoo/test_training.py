@@ -1,5 +1,9 @@
 import json
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +14,7 @@ from model_zoo.gru import GRU
 from model_zoo.progress import AccuracyBar, spread
 from model_zoo.rnn import LeakyRNN
 from model_zoo.training import train
+from repsim.cache import read_tensors
 from repsim.errors import RepsimError
 
 SHORT = {"steps": 40, "test_every": 10, "batch": 16, "n_tests": 32, "workers": 0}
@@ -185,6 +190,33 @@ def test_killed_training_goes_on_where_it_stopped(tmp_path):
     together(folder=tmp_path, checkpoints=(0.5,), progress=lambda done, *_: calls.append(done))
     assert calls == [120]
     assert len(list(tmp_path.glob("*/step_*"))) == 3
+
+
+SCRIPT = """
+import sys
+from tests.model_zoo.test_training import Sign, make
+from model_zoo.training import train
+train(make(2), Sign(), seeds=(0, 1), steps=4000, test_every=10, batch=16, n_tests=32, workers=0,
+      criterion=None, folder=sys.argv[1])
+"""
+
+
+def test_a_killed_process_leaves_what_the_next_one_goes_on_from(tmp_path):
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+    states = [tmp_path / f"network_000{k}" / "state.safetensors" for k in range(2)]
+    deadline = time.monotonic() + 60
+    while not all(one.exists() for one in states) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    found = [read_tensors(one) for one in states]
+    for k, (arrays, record) in enumerate(found):
+        steps = record["step"]
+        assert 10 <= steps < 4000
+        alone = train(make(2)[k], Sign(), **SHORT | {"steps": steps}, seeds=k, criterion=None)
+        for name, one in alone.networks[0].parameters.items():
+            assert np.abs(arrays["parameter." + name] - one.numpy()).max() < CLOSE
 
 
 def test_a_torn_file_costs_one_network_only(tmp_path):

@@ -1,0 +1,122 @@
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import repsim
+from model_zoo.line import Line
+from repsim import cli
+
+SMALL = ("--units", "8", "--steps", "10", "--trials", "12")
+TASK = "perceptual_decision/basic(timing='short', dt_ms=50)"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capfd):
+    """Runs the command line with a cache of its own: exit status, output, error stream."""
+    monkeypatch.setenv("REPSIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["repsim", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0, *capfd.readouterr()
+
+    return run
+
+
+def test_the_second_run_loads_and_a_damaged_network_is_trained_again(run, tmp_path, monkeypatch):
+    command = ("record", "leaky_rnn", "--task", TASK, "--seed", "1", "-o", "out.nc", *SMALL)
+    status, first, said = run(*command)
+    assert status == 0
+    assert "Training 1 of 1 leaky_rnn networks" in said
+    kept = repsim.load("out.nc")
+    Path("out.nc").unlink()
+    monkeypatch.setattr("model_zoo.trained._train", None)
+    status, second, said = run(*command)
+    assert (status, second) == (0, first)
+    assert "Training" not in said
+    assert repsim.load("out.nc").identical(kept)
+    monkeypatch.undo()
+    monkeypatch.setenv("REPSIM_CACHE", str(tmp_path / "cache"))
+    next((tmp_path / "cache" / "networks").iterdir()).write_bytes(b"torn")
+    status, third, said = run(*command)
+    assert (status, third) == (0, first)
+    assert "damaged" in said
+    assert "Training 1 of 1" in said
+
+
+def test_a_recording_has_the_conditions_behaviour_and_the_same_trials_for_all(run):
+    words = ("--task", TASK, *SMALL, "--json")
+    status, answer, _ = run("record", "leaky_rnn", "-o", "a.nc", "--states", "h", *words)
+    assert status == 0
+    facts = json.loads(answer)
+    assert facts["task"] == "perceptual_decision/basic"
+    run("record", "gru", "-o", "b.nc", "--states", "h", "--states", "u", *words)
+    first, second = repsim.load("a.nc"), repsim.load("b_h.nc")
+    assert first.sizes["trial"] == 12
+    assert first.sizes["unit"] == 8
+    assert np.array_equal(first.coherence, second.coherence)
+    assert np.array_equal(first.epoch, second.epoch)
+    assert first.attrs["accuracy"] == facts["accuracy"]
+    assert set(first.correct.values) <= {0, 1}
+    assert float(np.diff(first.time)[0]) == 50
+    assert run("compare", "a.nc", "b_h.nc")[0] == 0
+
+
+def test_the_cache_is_listed_and_cleared(run):
+    assert "The cache is empty" in run("cache", "list")[1]
+    run("record", "leaky_rnn", "--task", TASK, "-o", "out.nc", *SMALL)
+    status, table, folder = run("cache", "list")
+    assert status == 0
+    assert "perceptual_decision/basic" in table
+    assert "cache" in folder
+    assert len(json.loads(run("cache", "list", "--json")[1])["entries"]) == 2
+    assert "1 entry deleted" in run("cache", "clear", "--kind", "networks")[1]
+    assert "1 entry deleted" in run("cache", "clear")[1]
+
+
+def test_stopped_training_is_kept_and_goes_on(run, tmp_path, monkeypatch):
+
+    command = ("record", "leaky_rnn", "--task", TASK, "-o", "out.nc", *SMALL[:2], "--steps", "200")
+    put = Line.put
+
+    def stop(self, *words):
+        put(self, *words)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Line, "put", stop)
+    status, _, said = run(*command)
+    assert status == 130
+    assert "run the same command again" in said
+    assert len(list((tmp_path / "cache" / "unfinished").iterdir())) == 1
+    monkeypatch.setattr(Line, "put", put)
+    calls = []
+    monkeypatch.setattr(Line, "put", lambda self, *words: (calls.append(1), put(self, *words)))
+    status, _, said = run(*command)
+    assert status == 0
+    assert len(calls) == 1
+    assert list((tmp_path / "cache" / "unfinished").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("leaky_rn", "--task", TASK, "-o", "a.nc"), "No model called 'leaky_rn'. Nearest: "),
+        (("gru", "--task", "perceptual", "-o", "a.nc"), "No task called 'perceptual'"),
+        (("gru", "--task", TASK, "-o", "a.xyz"), "Unknown kind of file '.xyz'"),
+        (("gru(alfa=1)", "--task", TASK, "-o", "a.nc", *SMALL), "Model 'gru' cannot be built"),
+        (("gru", "--task", "flip_flop(pace=1)", "-o", "a.nc"), "Task 'flip_flop' cannot be made"),
+        (("gru", "--task", TASK, "-o", "a.nc", "--states", "z", *SMALL), "No state 'z'|no state"),
+    ],
+)
+def test_bad_input_gets_one_sentence(run, words, sentence):
+    status, _, said = run("record", *words)
+    assert status == 2
+    assert re.search(sentence, said)
+    assert "Traceback" not in said
