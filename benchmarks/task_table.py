@@ -3,8 +3,8 @@
     python benchmarks/task_table.py --write docs/tasks.md
 
 Every cell is trained from several seeds until a test on 1024 fresh trials reaches 98 % of the
-ceiling, the accuracy of the ideal observer, which is computed and not assumed. A test has a standard
-error of 1 % and one of several is bound to be lucky, so that a goal of 95 % would not bring 95 %.
+ceiling, the accuracy of the ideal observer, which is computed and not assumed. A test has a
+standard error of 1 % and the best of several is lucky, so that a goal of 95 % would not bring 95 %.
 What is printed is the accuracy on 1024 further trials. One learning rate for all, not tuned.
 Networks are kept in the cache, so that the table is printed at once the second time, with the
 seconds of the first.
@@ -102,9 +102,10 @@ Tasks: {FAMILY}, timing `{chosen.timing}`, dt 20 ms, five coherences of which on
 averaged over coherences and durations. Models: {chosen.units} units, for mamba {UNITS["mamba"]} in
 the residual stream; Adam, learning rate {chosen.learning_rate:g} for all, 64 fresh trials a step,
 at most {chosen.steps} steps; {chosen.seeds} seeds. A network stops when a test on {TESTS} fresh
-trials reaches {GOAL:.0%} of the ceiling; `accuracy` is the mean over seeds on 1024 further trials,
-`share` the same over the ceiling, `lowest share` that of the worst seed. `seconds` are those of one network,
-its part of the time of networks trained side by side on a processor core, tests included.
+trials reaches {GOAL:.0%} of the ceiling. `accuracy` is the mean over seeds on 1024 further trials,
+`share` the same over the ceiling, `lowest share` that of the worst seed, `steps` the median. With
+the noise of 1024 trials a share may lie above 1. `seconds` are those of one network, its part of
+the time of networks trained side by side on a processor core, tests included.
 
 {chr(10).join(lines)}
 

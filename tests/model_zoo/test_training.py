@@ -1,72 +1,13 @@
-import json
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
+from sign_task import CLOSE, SHORT, Sign, furthest, make, together
 
 from model_zoo.gru import GRU
 from model_zoo.progress import AccuracyBar, spread
 from model_zoo.rnn import LeakyRNN
 from model_zoo.training import train
-from repsim.cache import read_tensors
 from repsim.errors import RepsimError
-
-SHORT = {"steps": 40, "test_every": 10, "batch": 16, "n_tests": 32, "workers": 0}
-CLOSE = 1e-4
-
-
-@dataclass(frozen=True)
-class Sign:
-    """Say at the end whether the noisy input was above zero."""
-
-    name: str = "sign"
-    loss: str = "cross_entropy"
-    n_inputs: int = 2
-    n_outputs: int = 2
-    longest: int = 12
-
-    def trials(self, rng, n_trials):
-        n_steps = int(rng.integers(6, self.longest + 1))
-        wanted = rng.integers(0, 2, n_trials)
-        inputs = rng.standard_normal((n_trials, n_steps, 2)).astype(np.float32)
-        inputs[..., 0] += 2 * wanted[:, None] - 1
-        mask = np.zeros((n_trials, n_steps), np.float32)
-        mask[:, -2:] = 1
-        targets = np.repeat(wanted[:, None], n_steps, 1)
-        if self.loss == "mse":
-            targets = np.eye(2, dtype=np.float32)[targets]
-        return SimpleNamespace(inputs=inputs, targets=targets, mask=mask, wanted=wanted)
-
-    def accuracy(self, outputs, trials):
-        return float((outputs[:, -2:].mean(1).argmax(-1) == trials.wanted).mean())
-
-    def ceiling(self):
-        return 1.0
-
-
-def make(n_networks=3, n_units=8, kind=LeakyRNN, **options):
-    return [
-        kind(2, n_units, 2, generator=torch.Generator().manual_seed(k), **options)
-        for k in range(n_networks)
-    ]
-
-
-def together(models=None, task=None, **changed):
-    models = make() if models is None else models
-    options = SHORT | {"seeds": range(len(models)), "criterion": None} | changed
-    return train(models, task or Sign(), **options)
-
-
-def furthest(first, second):
-    return max(
-        (first[name] - second[name]).abs().max().item() for name in first if first[name].numel()
-    )
 
 
 @pytest.mark.parametrize("kind", [LeakyRNN, GRU])
@@ -161,80 +102,6 @@ def test_checkpoints_are_the_networks_on_the_way():
     assert furthest(ensemble.checkpoints[1], ensemble.parameters) == 0
     with pytest.raises(RepsimError, match=r"No checkpoint at 0\.25.*0, 0\.5, 1"):
         ensemble.at(0, 0.25)
-
-
-class Killed(BaseException):
-    pass
-
-
-def test_killed_training_goes_on_where_it_stopped(tmp_path):
-    whole = together(checkpoints=(0.5,))
-    calls = []
-
-    def kill(done, total, accuracies):
-        calls.append(done)
-        if len(calls) == 3:
-            raise Killed
-
-    with pytest.raises(Killed):
-        together(folder=tmp_path, checkpoints=(0.5,), progress=kill)
-    calls.clear()
-    again = together(
-        folder=tmp_path, checkpoints=(0.5,), progress=lambda done, *_: calls.append(done)
-    )
-    assert calls[0] == 60
-    assert calls[-1] == 120
-    assert furthest(again.parameters, whole.parameters) == 0
-    assert furthest(again.checkpoints[0.5], whole.checkpoints[0.5]) == 0
-    calls.clear()
-    together(folder=tmp_path, checkpoints=(0.5,), progress=lambda done, *_: calls.append(done))
-    assert calls == [120]
-    assert len(list(tmp_path.glob("*/step_*"))) == 3
-
-
-SCRIPT = """
-import sys
-from tests.model_zoo.test_training import Sign, make
-from model_zoo.training import train
-train(make(2), Sign(), seeds=(0, 1), steps=4000, test_every=10, batch=16, n_tests=32, workers=0,
-      criterion=None, folder=sys.argv[1])
-"""
-
-
-def test_a_killed_process_leaves_what_the_next_one_goes_on_from(tmp_path):
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
-    states = [tmp_path / f"network_000{k}" / "state.safetensors" for k in range(2)]
-    deadline = time.monotonic() + 60
-    while not all(one.exists() for one in states) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    found = [read_tensors(one) for one in states]
-    for k, (arrays, record) in enumerate(found):
-        steps = record["step"]
-        assert 10 <= steps < 4000
-        alone = train(make(2)[k], Sign(), **SHORT | {"steps": steps}, seeds=k, criterion=None)
-        for name, one in alone.networks[0].parameters.items():
-            assert np.abs(arrays["parameter." + name] - one.numpy()).max() < CLOSE
-
-
-def test_a_torn_file_costs_one_network_only(tmp_path):
-    first = together(folder=tmp_path)
-    (tmp_path / "network_0001" / "state.safetensors").write_bytes(b"torn")
-    done = []
-    again = together(folder=tmp_path, progress=lambda n, *_: done.append(n))
-    assert done[0] == 80
-    assert furthest(again.parameters, first.parameters) < CLOSE
-
-
-def test_another_training_is_not_mixed_in(tmp_path):
-    together(folder=tmp_path)
-    with pytest.raises(RepsimError, match="batch is 16 there and 8 here"):
-        together(folder=tmp_path, batch=8)
-    with pytest.raises(RepsimError, match="initial_values"):
-        together(make(3, kind=GRU, n_units=8)[::-1], folder=tmp_path)
-    assert json.loads((tmp_path / "training.json").read_text())["seeds"] == [0, 1, 2]
 
 
 def test_processes_train_the_same_networks():
