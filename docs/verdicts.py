@@ -11,17 +11,22 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from repsim.plugins import get_metric
 from repsim.rules import THRESHOLD, dose_response
 
-METRICS = {"DSA": "dsa", "CKA": "linear_cka", "Procrustes": "angular_procrustes"}
-PUBLISHED_DSA = "dsa(delays=33, interval=6, rank=20)"
+METRICS = {  # and the ids of their rows
+    "DSA": get_metric("dsa").id,
+    "CKA": get_metric("linear_cka").id,
+    "Procrustes": get_metric("angular_procrustes").id,
+}
+PUBLISHED_DSA = get_metric("dsa(delays=33, interval=6, rank=20)").id
 ANGLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "DSA": lambda d: d,
     "CKA": lambda d: np.arccos(np.clip(1 - d, -1, 1)) * 2 / np.pi,
     "Procrustes": lambda d: d * 2 / np.pi,
 }
 RANKED = ("controlled", "independent")
-DRAWS = 400
+DRAWS = 200
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,15 @@ noise of their own on every unit. A block is one pair of attractors at one alpha
 of eight from 2 down to 1/16; a good metric finds the signal farther from the base than the noise.
 controlled: the three sets share their trials; independent: each draws its own.
 
-Expected: metrics of samples (CKA, Procrustes) weigh energy alone and stay near chance.
+Expected: metrics of samples (CKA, Procrustes) weigh energy alone and stay near chance; metrics of
+dynamics tell order from disorder. Found, mean and standard deviation over seeds, controlled:
+
+    linear_cka             0.53 +- 0.10 (8 seeds), as expected
+    angular_procrustes     0.54 +- 0.08 (8)
+    delay_cka              0.98 +- 0.03 (8): windows average noise out; independent 0.55 +- 0.17
+    dsa                    0.31 +- 0.12 (8): the reverse. White noise changes what can be predicted,
+                           hence the operator, more than a second attractor does
+    dsa_spectrum           0.35 +- 0.13 (8), as dsa
 
 protocol="published" (Guilhot et al. 2024, arXiv:2410.24070): seven Lorenz attractors, all 42
 ordered pairs, three levels. x -> sqrt(1 - s^2) x + s N(0, 1) with s = 0.004, 0.002, 0.001 makes
@@ -69,11 +77,12 @@ def generate(rng: np.random.Generator, protocol: str, quick: bool) -> Generated:
 def ranked_sets(rng: np.random.Generator, protocol: str, quick: bool) -> Iterator[Labelled]:
     """At every alpha a few pairs, drawn among all ordered ones."""
     size = (7, 40) if quick else (12, 60)
+    alphas, n_pairs = (ALPHAS[::2], 3) if quick else (ALPHAS, N_PAIRS)
     ordered = list(permutations(SYSTEMS, 2))
     pairs = [
         (alpha, *ordered[i])
-        for alpha in (ALPHAS[::2] if quick else ALPHAS)
-        for i in rng.choice(len(ordered), N_PAIRS, replace=False)
+        for alpha in alphas
+        for i in rng.choice(len(ordered), n_pairs, replace=False)
     ]
     draws = len(KINDS) if protocol == "independent" else 1
     needed = Counter(name for _, *pair in pairs for name in pair * draws)
@@ -131,5 +140,12 @@ CASE = TestCase(
     rule=SENSITIVITY,
     axis="noise robustness",
     protocols=("controlled", "independent", "published"),
+    defeats={
+        "linear_cka": "compares samples one by one and weighs the energy of what was added",
+        "debiased_cka": "the same",
+        "angular_procrustes": "the same",
+        "dsa": "noise makes the next step unpredictable, which changes the operator more",
+        "dsa_spectrum": "the same: noise moves all eigenvalues inwards",
+    },
     controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )
