@@ -131,7 +131,8 @@ class Report:
         self.seconds_per_pair = report_scores.seconds_per_pair(own)
         self.reasons = list(dict.fromkeys(row["reason"] for row in own if row["reason"]))
         self.rank = report_rank.place(self.board, metric)
-        rivals = report_rank.rivals_by_axis(self.board.rows, metric)
+        beside_rows = self.board.independent.rows if self.board.independent else []
+        rivals = report_rank.rivals_by_axis(self.board.rows, metric, beside_rows)
         self.better = {axis: one.best for axis, one in rivals.items()}
         self.controls, self.broken = self.board.controls, self.board.broken
         command = report_rank.board_command([row for row in own if row["protocol"] == protocol])

@@ -123,7 +123,8 @@ def _curve(row: Row, tables: Sequence[pd.Series]) -> Curve:
     is_dose = row["axis"] in FITTED and len(level) > 1 and level[0] > 0 and np.isfinite(level).all()
     fitted = dose_response(level, mean).fitted if is_dose else None
     return Curve(
-        row["case"], row["axis"], row["id"], level, mean, low, np.minimum(high, 1), fitted,
+        row["case"], row["axis"], row["id"], level, mean,
+        np.maximum(low, 0), np.minimum(high, 1), fitted,
         _threshold(level, mean, draws, is_dose), len(values),
     )  # fmt: skip
 

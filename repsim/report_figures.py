@@ -128,7 +128,7 @@ def _draw_scores(axes: Axes, report: Report) -> None:
     axes.axvline(0, color=LIGHT.faint, ls=(0, (3, 3)), lw=1, zorder=0)
     axes.set_yticks(np.arange(len(names)), names, ha="left")
     axes.tick_params(axis="y", pad=150)
-    axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(min(-0.15, axes.get_xlim()[0]), 1.05))
+    axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(np.clip(axes.get_xlim()[0], -1.05, -0.15), 1.05))
     axes.set_title(shown(report.metric), loc="left", color=LIGHT.ink, fontweight="bold")
     axes.set_xlabel("score (0 chance, 1 ceiling), 95% interval; ring: independent trials")
 
@@ -141,17 +141,17 @@ def _score_line(axes: Axes, place: int, score: float, low: float, high: float, s
 
 def _draw_curves(axes: Axes, curves: list[Curve], metric: str, theme: Theme) -> None:
     """The metric in the accent with its band, the others in strokes; chance and threshold."""
-    others = [one for one in curves if one.metric != metric]
-    for one, (colour, stroke) in zip(others, OTHERS, strict=False):
-        axes.plot(one.level, one.value, stroke, color=colour, lw=1.6, label=shown(one.metric))
     for one in curves:
         if one.metric == metric:
             axes.fill_between(one.level, one.low, one.high, color=theme.accent, alpha=0.2, lw=0)
-            axes.plot(one.level, one.value, "o", color=theme.accent, ms=4)
+            axes.plot(one.level, one.value, "o", color=theme.accent, ms=4, zorder=3)
             line = one.value if one.fitted is None else one.fitted
-            axes.plot(one.level, line, color=theme.accent, lw=2, label=shown(metric))
+            axes.plot(one.level, line, color=theme.accent, lw=2, zorder=3, label=shown(metric))
             if 0 < one.threshold.level < np.inf:
                 axes.plot(one.threshold.level, THRESHOLD, "|", color=theme.ink, ms=12, mew=2)
+    others = [one for one in curves if one.metric != metric]
+    for one, (colour, stroke) in zip(others, OTHERS, strict=False):
+        axes.plot(one.level, one.value, stroke, color=colour, lw=1.6, label=shown(one.metric))
     axes.axhline(0.5, color=theme.faint, ls=(0, (3, 3)), lw=1, zorder=0)
     axes.axhline(THRESHOLD, color=theme.faint, lw=0.5, zorder=0)
     if all(one.level[0] > 0 for one in curves):

@@ -14,6 +14,7 @@ import pandas as pd
 
 from repsim.leaderboard import Leaderboard
 from repsim.ranking import rank
+from repsim.report_scores import mean_and_interval
 
 Row = dict[str, Any]
 CELL = ("case", "case_version", "protocol", "size", "seed")
@@ -42,11 +43,13 @@ class Better:
 
     score  0 at chance, 1 at the ceiling
     own    the score of the metric it beats; NaN where that one has no value at all
+    only_matched  with trials of their own it is not shown to be above chance
     """
 
     metric: str
     score: float
     own: float
+    only_matched: bool
 
 
 @dataclass(frozen=True)
@@ -125,20 +128,27 @@ def board_command(run: Sequence[Row]) -> str:
     return " ".join(words + ([f"--protocol {protocol}"] if protocol != "controlled" else []))
 
 
-def rivals_by_axis(rows: Sequence[Row], metric: str) -> dict[str, Rivals]:
+def rivals_by_axis(
+    rows: Sequence[Row], metric: str, independent: Sequence[Row] = ()
+) -> dict[str, Rivals]:
     """For each axis of a metric the others scored there, and the best of those shown to be better.
 
     Shown: above chance by its own interval, and its difference to the metric above 0 in the whole
     95% interval of the paired bootstrap (repsim.ranking). Where the metric has no value on the
     whole axis, being above chance is enough. With one seed nothing is shown.
 
-    rows  of one protocol and size, all metrics
+    rows         of one protocol and size, all metrics
+    independent  the same with independent trials
     """
     axes = dict.fromkeys(row["axis"] for row in rows if row["id"] == metric)
-    return {axis: _rivals([row for row in rows if row["axis"] == axis], metric) for axis in axes}
+    parts = {
+        axis: [[row for row in some if row["axis"] == axis] for some in (rows, independent)]
+        for axis in axes
+    }
+    return {axis: _rivals(*both, metric) for axis, both in parts.items()}
 
 
-def _rivals(rows: Sequence[Row], metric: str) -> Rivals:
+def _rivals(rows: Sequence[Row], independent: Sequence[Row], metric: str) -> Rivals:
     values: dict[str, dict[tuple[str, int], float]] = defaultdict(dict)
     for row in rows:
         if row["status"] == "ok" and (row["id"] == metric or not row["control"]):
@@ -153,8 +163,17 @@ def _rivals(rows: Sequence[Row], metric: str) -> Rivals:
         result = rank(_grids([one for one in (theirs, own) if one], cells))
         shown = result.score_interval is not None and result.score_interval[0][0] > 0
         if shown and (not own or result.rank[1] > 1):
-            found.append(Better(name, float(result.score[0]), _mean(result.score[1:])))
+            scores = float(result.score[0]), _mean(result.score[1:])
+            found.append(Better(name, *scores, _falls(independent, name)))
     return Rivals(len(others), max(found, key=lambda one: (one.score, one.metric), default=None))
+
+
+def _falls(independent: Sequence[Row], metric: str) -> bool:
+    """Whether a metric was scored with independent trials and is not shown to be above chance."""
+    own = [row for row in independent if row["id"] == metric]
+    cases = dict.fromkeys(row["case"] for row in own)
+    _, low, _ = mean_and_interval([row for row in own if row["case"] == case] for case in cases)
+    return bool(own) and not low > 0
 
 
 def _mean(scores: np.ndarray) -> float:

@@ -111,7 +111,8 @@ def _instead(lines: Sequence[dict[str, Any]], rivals: Mapping[str, Rivals], comm
 
 def _use(axis: str, one: Better) -> str:
     against = "no value" if np.isnan(one.own) else f"{one.own:.2f}"
-    return f"{one.metric} for {axis} ({one.score:.2f} against {against})"
+    where = ", with the same trials only" if one.only_matched else ""
+    return f"{one.metric} for {axis} ({one.score:.2f} against {against}{where})"
 
 
 def _with_score(line: dict[str, Any], start: str = "") -> str:

@@ -103,3 +103,15 @@ def test_where_it_cannot(values, words):
 )
 def test_what_to_use_instead(values, words):
     assert words in sentences(**values)[2]
+
+
+def test_what_is_better_with_the_same_trials_only_is_said_to_be():
+    rows = scores("mine", *LOW) + scores("other", *HIGH)
+    for values, said in ((EVEN, True), (HIGH, False)):
+        beside = [
+            one
+            for name in ("mine", "other")
+            for one in scores(name, *values, protocol="independent")
+        ]
+        sentence = Report(rows + beside, "mine").sentences[2]
+        assert ("against 0.26, with the same trials only)" in sentence) == said
