@@ -30,7 +30,9 @@ STATES = ("h", "pre", "input_drive", "recurrent_drive")
 class LeakyRNN(nn.Module):
     """Leaky network with a linear readout.
 
-    States: h; pre, the drive z; input_drive, W_in x; recurrent_drive, W_rec h.
+    States: h; pre, the drive z; input_drive, W_in x; recurrent_drive, W_rec h. The gradient of a
+    sequence can be taken once; for second derivatives, and for torch.func transforms such as
+    jacrev, use step.
 
     n_inputs, n_units, n_outputs   sizes of x, h and y
     alpha        dt / tau, above 0, at most 1

@@ -64,7 +64,7 @@ class SavedState:
         if self.folder is None:
             return
         place = self._place(k)
-        place.mkdir(exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
         if snapshot:
             path = place / f"step_{network.step:06d}.safetensors"
             write_tensors(path, as_arrays(network.parameters), {})

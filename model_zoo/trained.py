@@ -112,7 +112,7 @@ def _train(
     kept = [_taken_apart(ensemble, k) for k in range(len(rows))]
     for facts, (arrays, record) in zip(rows, kept, strict=True):
         cache.save_network(facts, arrays, record)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)  # another process may have been as far
     return kept
 
 

@@ -88,7 +88,8 @@ def _run(
     kept: dict[str, np.ndarray] = {}
     with _quiet(module), torch.no_grad(), _hooks(module, layers or ()) as outputs_of:
         for start in range(0, len(inputs), batch):
-            part = torch.as_tensor(inputs[start : start + batch])
+            part = inputs[start : start + batch]
+            part = part if torch.is_tensor(part) else torch.tensor(np.ascontiguousarray(part))
             if parameter is not None:
                 part = part.to(parameter.device)
                 part = part.to(parameter.dtype) if part.is_floating_point() else part

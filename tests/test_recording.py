@@ -158,6 +158,14 @@ def test_a_choice_of_units_is_kept_with_its_numbers(model, inputs):
     assert record(model, inputs, states="h", units=99)["h"].sizes["unit"] == UNITS
 
 
+def test_inputs_may_be_labelled_or_reversed_arrays(model, inputs):
+    plain = record(model, inputs, states="h")["h"]
+    labelled = repsim.as_activations(inputs)
+    assert np.array_equal(record(model, labelled, states="h")["h"], plain)
+    assert np.array_equal(record(model, inputs[::-1], states="h")["h"][::-1], plain)
+    assert np.array_equal(record(model, torch.tensor(inputs), states="h")["h"], plain)
+
+
 def test_double_precision_and_whole_numbers_are_taken_as_they_are():
     words = nn.Embedding(9, 4).double()
     found = record(words, np.arange(6).reshape(3, 2), layers="")[""]
