@@ -3,14 +3,16 @@
 Two attractors P1 and P2, standardised, and
 
     base      P1
-    signal    P1 + alpha (P2(t) - P2(0))
-    noise     P1 + the same numbers alpha (P2(t) - P2(0)), dealt out anew over trials and times
+    signal    P1 + S         S = alpha (P2(t) - P2(0))
+    noise     P1 + N         N = what of S follows P1 linearly + the rest of S, dealt out anew over
+                             trials and times, its covariance restored and P1 taken out of it
 
-The noise has the energy, the distribution and the correlations between coordinates of the signal,
-but no order in time. All three are seen by the same units, through a linear map, with a little
-noise of their own on every unit. A block is one pair of attractors at one alpha, two pairs at each
-of eight from 2 down to 1/16; a good metric finds the signal farther from the base than the noise.
-controlled: the three sets share their trials; independent: each draws its own.
+S and N have the same mean, covariance and covariance with P1, exactly: what depends on second
+moments of samples alone cannot tell them apart. N has no order in time beyond that of P1. All three
+are seen by the same units, through a linear map, with a little noise of their own on every unit. A
+block is one pair of attractors at one alpha, two pairs at each of eight from 2 down to 1/16; a good
+metric finds the signal farther from the base than the noise. controlled: the three sets share their
+trials; independent: each draws its own.
 
 Expected: metrics of samples (CKA, Procrustes) weigh energy alone and stay near chance; metrics of
 dynamics tell order from disorder. Found, mean and standard deviation over seeds, controlled:
@@ -115,8 +117,23 @@ def mixed(
     if kind == "base":
         return first
     if kind == "noise":
-        added = rng.permutation(added.reshape(-1, added.shape[-1])).reshape(added.shape)
+        added = disordered(added, first, rng)
     return first + added
+
+
+def disordered(added: np.ndarray, beside: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Noise with the mean, the covariance and the covariance with `beside` of what is added.
+
+    added, beside  (trial, time, dim)
+    """
+    flat, known = (one.reshape(-1, one.shape[-1]) for one in (added, beside))
+    known = np.column_stack([np.ones(len(known)), known])
+    following = known @ np.linalg.lstsq(known, flat)[0]
+    rest = flat - following
+    dealt = rng.permutation(rest)
+    dealt -= known @ np.linalg.lstsq(known, dealt)[0]
+    restored = np.linalg.qr(dealt)[0] @ np.linalg.qr(rest)[1]
+    return (following + restored).reshape(added.shape)
 
 
 def published_sets(rng: np.random.Generator, protocol: str, quick: bool) -> Iterator[Labelled]:

@@ -12,6 +12,14 @@ A block is one cut, or the full recordings; a good metric finds the two recordin
 closer than those of two systems in all of them. The recordings are the same in all blocks, so that
 a distance under a cut less the distance in full is an error of sampling: bias_and_variance.
 controlled: all recordings start from the same points; independent: each has its own.
+
+Expected: few trials or steps cost metrics of dynamics more, other units metrics of samples. Found,
+mean and standard deviation over 8 seeds:
+
+                       controlled      independent
+    linear_cka         0.98 +- 0.01    0.65 +- 0.16
+    angular_procrustes 0.98 +- 0.01    0.65 +- 0.17
+    dsa                0.97 +- 0.03    0.88 +- 0.04
 """
 
 from collections.abc import Iterator

@@ -15,18 +15,32 @@ def pair():
     return tuple(mixing.trajectories(n, rng, 1, 12, 60)[0] for n in ("Lorenz r=15", "Roessler"))
 
 
-def test_noise_is_the_signal_in_another_order(pair):
+def moments(first, whole):
+    """Means and all second moments of the base and what was added to it."""
+    both = np.concatenate([first, whole - first], axis=-1).reshape(-1, 6)
+    return both.mean(0), np.cov(both.T)
+
+
+def test_noise_has_all_moments_of_the_signal_and_no_order(pair):
     first, second = pair
     rng = np.random.default_rng(1)
-    signal, noise = (mixing.mixed(k, first, second, 0.5, rng) - first for k in ("signal", "noise"))
-    np.testing.assert_allclose(signal, 0.5 * (second - second[:, :1]), atol=1e-12)
-    np.testing.assert_allclose(
-        np.sort(noise.reshape(FLAT), axis=0), np.sort(signal.reshape(FLAT), axis=0), atol=1e-12
-    )
-    np.testing.assert_allclose(np.cov(noise.reshape(FLAT).T), np.cov(signal.reshape(FLAT).T))
-    steps = [np.abs(np.diff(one, axis=1)).mean() for one in (signal, noise)]
-    assert steps[1] > 5 * steps[0]
+    signal, noise = (mixing.mixed(k, first, second, 0.5, rng) for k in ("signal", "noise"))
+    np.testing.assert_allclose(signal - first, 0.5 * (second - second[:, :1]), atol=1e-12)
+    for ours, wanted in zip(moments(first, noise), moments(first, signal), strict=True):
+        np.testing.assert_allclose(ours, wanted, atol=1e-12)
+    steps = [np.abs(np.diff(one - first, axis=1)).mean() for one in (signal, noise)]
+    assert steps[1] > 4 * steps[0]
     assert mixing.mixed("base", first, second, 0.5, rng) is first
+
+
+@pytest.mark.parametrize("metric", ["linear_cka", "angular_procrustes", "procrustes"])
+def test_metrics_of_second_moments_cannot_tell_them_apart(pair, metric):
+    """Equal to rounding before units and their noise come in."""
+    rng = np.random.default_rng(2)
+    base, *others = (mixing.mixed(kind, *pair, 0.7, rng).reshape(FLAT) for kind in mixing.KINDS)
+    signal, noise = (repsim.METRICS[metric].distance(base, one) for one in others)
+    assert signal == pytest.approx(noise, rel=1e-9)
+    assert signal > 0.01
 
 
 def test_trajectories_are_standardised(pair):
