@@ -20,6 +20,10 @@ mean and standard deviation over 8 seeds:
     linear_cka         0.98 +- 0.01    0.65 +- 0.16
     angular_procrustes 0.98 +- 0.01    0.65 +- 0.17
     dsa                0.97 +- 0.03    0.88 +- 0.04
+
+Under control only missing units cost anything: at an eighth of the units the three score 0.84, 0.86
+and 0.81, and all else 0.97 or more. Without matched trials dsa falls from 0.90 to 0.70 with an
+eighth of the trials and 0.74 with an eighth of the steps, and does not mind missing units.
 """
 
 from collections.abc import Iterator
