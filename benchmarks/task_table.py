@@ -34,7 +34,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--timing", default="short", help="short, or train: as in the paper")
     options.add_argument("--units", type=int, default=64)
-    options.add_argument("--steps", type=int, default=4000, help="at most")
+    options.add_argument("--steps", type=int, default=2000, help="at most")
     options.add_argument("--learning-rate", type=float, default=3e-3)
     options.add_argument("--write", type=Path, help="a file for the table and how it came to be")
     chosen = options.parse_args()
