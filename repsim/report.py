@@ -25,6 +25,7 @@ from repsim.run import evaluate, get_cases, with_beside
 CONTROLS = ("oracle", "random", "constant")
 COMPANIONS = ("dsa", "linear_cka", "angular_procrustes")
 NOISE = "noise robustness"
+OnRow = Callable[[dict, int, int], None]
 
 
 def score(
@@ -37,7 +38,7 @@ def score(
     results: str | Path | None = None,
     workers: int = 0,
     timeout: float | None = None,
-    on_row: Callable[[dict, int, int], None] | None = None,
+    on_row: OnRow | None = None,
 ) -> "Report":
     """Score one metric on test cases with known truth, beside the controls.
 
@@ -55,29 +56,34 @@ def score(
     """
     metric = get_metric(metric)
     assert_direction(metric, timeout)
-    cases, n_seeds = get_cases(suite), seeds if isinstance(seeds, int) else len(set(seeds))
-    noise = [case for case in cases if case.axis == NOISE and protocol in case.protocols]
-    companions = [one for one in _companions() if one.id != metric.id] if noise else []
-    n_more = len(companions) * len(noise) * n_seeds
+    cases = get_cases(suite)
     run = functools.partial(
         evaluate, seeds=seeds, quick=quick, results=results, workers=workers, timeout=timeout
     )
+    noise = [case for case in cases if case.axis == NOISE and protocol in case.protocols]
+    companions = [one for one in _companions() if one.id != metric.id] if noise else []
     controls = [METRICS[name] for name in CONTROLS if name != metric.name]
-    rows = run(
-        [metric, *controls], cases, protocol=with_beside(protocol),
-        on_row=on_row and (lambda row, done, total: on_row(row, done, total + n_more)),
-    )  # fmt: skip
-    order = {case.name: place for place, case in enumerate(cases)}
-    rows.sort(key=lambda row: (order[row["case"]], row["protocol"], row["seed"]))
-    n_rows = len(rows)
-    beside = run(
-        companions, noise, protocol=protocol,
-        on_row=on_row and (lambda row, done, total: on_row(row, n_rows + done, n_rows + total)),
-    ) if companions else []  # fmt: skip
+    n_seeds = seeds if isinstance(seeds, int) else len(set(seeds))
+    n_more = len(companions) * len(noise) * n_seeds
+    shown = _counted(on_row, 0, n_more)
+    rows = run([metric, *controls], cases, protocol=with_beside(protocol), on_row=shown)
+    beside = []
+    if companions:
+        shown = _counted(on_row, len(rows), 0)
+        beside = run(companions, noise, protocol=protocol, on_row=shown)
     if results is not None and (Path(results) / FILE).exists():
         beside = read_rows(results)
+    order = {case.name: place for place, case in enumerate(cases)}
+    rows.sort(key=lambda row: (order[row["case"]], row["protocol"], row["seed"]))
     floor = _floor(metric, cases, seeds, protocol, quick, timeout)
     return Report(rows, metric.id, protocol=protocol, beside=beside, floor=floor)
+
+
+def _counted(on_row: OnRow | None, before: int, after: int) -> OnRow | None:
+    """Counts the rows of one of two runs as rows of both together."""
+    if on_row is None:
+        return None
+    return lambda row, done, total: on_row(row, before + done, before + total + after)
 
 
 def assert_direction(metric: Metric, timeout: float | None) -> None:
@@ -109,6 +115,7 @@ class Report:
     failures   reasons why rows have no value; reasons lists each once
     controls   one row a control and case: what it scored, what it must score, and the verdict
     board      the leaderboard of all rows on the same sets
+    raises     RepsimError where the metric has no row of this protocol
     """
 
     def __init__(
@@ -122,6 +129,9 @@ class Report:
     ) -> None:
         self.rows, self.metric, self.protocol, self.floor = rows, metric, protocol, floor
         own = [row for row in rows if row["id"] == metric]
+        if not any(row["protocol"] == protocol for row in own):
+            held = ", ".join(sorted({f"{row['id']} ({row['protocol']})" for row in rows})) or "none"
+            raise RepsimError(f"No rows of {metric} ({protocol}). There are rows of: {held}.")
         others, n_different = report_rank.same_sets([*rows, *beside], own)
         self.board = Leaderboard([*own, *others], protocol=protocol, size=own[0]["size"])
         self.summary = report_scores.case_table(own, protocol)

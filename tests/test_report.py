@@ -269,3 +269,8 @@ def test_a_metric_that_always_fails_has_a_card_that_says_why(tmp_path):
     page = report.save(tmp_path)[0].read_text()
     assert "&lt;i&gt;no&lt;/i&gt;" in page
     assert "<i>no</i>" not in page
+
+
+def test_a_metric_without_rows_has_no_card():
+    with pytest.raises(RepsimError, match=r"No rows of yours \(controlled\).*mine \(controlled\)"):
+        Report(scores("mine", 0.9), "yours")
