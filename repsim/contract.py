@@ -7,7 +7,7 @@ is called, so that its body is mathematics; what depends on one set alone goes i
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,8 +117,15 @@ class Metric:
         kept = {k: v for k, v in self.parameters.items() if k not in dropped}
         return dataclasses.replace(self, parameters=kept | parameters)
 
-    def prepare_sets(self, sets: Mapping[str, Any], rng: np.random.Generator | None = None) -> Sets:
-        """Check all sets, bring them to one array library and prepare each once."""
+    def prepare_sets(
+        self,
+        sets: Mapping[str, Any],
+        rng: np.random.Generator | None = None,
+        blocks: Sequence[Sequence[int]] | None = None,
+    ) -> Sets:
+        """Check all sets, bring them to one array library and prepare each once; samples are
+        matched within blocks, positions of the sets that are compared among themselves.
+        """
         if self.view == "truth":
             raise RepsimError(
                 f"{self.name} is given the truth of a test case; use it with repsim.score only."
@@ -126,7 +133,8 @@ class Metric:
         read = [read_set(name, value, self.view, self.name) for name, value in sets.items()]
         prepared = Sets(same_library(read, self.arrays), dict(self.parameters))
         if self.view == "samples":
-            prepared.check_matched(self.name)
+            for members in [range(len(read))] if blocks is None else blocks:
+                prepared.take(members).check_matched(self.name)
         if self.choose is not None:
             arrays = [one.array for one in prepared.read]
             prepared.chosen = self._call("all sets", self.choose, arrays, **self.parameters)

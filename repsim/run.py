@@ -184,7 +184,7 @@ class Cell:
         if metric.view == "truth":
             return self.case.rule.ideal(self.truth), {}
         rng = self.case.rng(self.setting.seed, metric.id)
-        prepared = metric.prepare_sets(self.sets, rng)
+        prepared = metric.prepare_sets(self.sets, rng, self.blocks)
         return distances(metric, prepared, rng, blocks=self.blocks), prepared.chosen
 
 

@@ -172,6 +172,18 @@ def test_the_sets_are_not_modified():
     assert all(np.array_equal(one, old) for one, old in zip(SETS, before, strict=True))
 
 
+def test_samples_are_matched_within_blocks_only():
+    rng = np.random.default_rng(0)
+    sets = {f"{n} {i}": rng.standard_normal((n, 3)) for n in (5, 7) for i in range(2)}
+    metric = repsim.get_metric("linear_cka")
+    prepared = metric.prepare_sets(sets, rng, [(0, 1), (2, 3)])
+    found = distances(metric, prepared, rng, blocks=[np.array([0, 1]), np.array([2, 3])])
+    assert np.isfinite(found).sum() == 8
+    for blocks in (None, [(0, 1, 2), (3,)]):
+        with pytest.raises(InputError, match="'5 0' has 5 and '7 0' has 7"):
+            metric.prepare_sets(sets, rng, blocks)
+
+
 @pytest.mark.parametrize(
     "metric", ["linear_cka", "dsa_spectrum(delays=2, rank=3)", "dsa(delays=2, rank=3)"]
 )
