@@ -35,7 +35,6 @@ from testcases.attractor import sampling
 
 COMMANDS = f"""\
 repsim board --suite attractor --seeds 20 --results RESULTS
-repsim board --suite attractor --seeds 20 --results RESULTS --protocol independent
 repsim board linear_cka angular_procrustes "{PUBLISHED_DSA}" --suite attractor/lorenz_regimes \\
     --seeds 10 --results RESULTS --protocol published
 repsim board linear_cka angular_procrustes --suite attractor/mixing \\
