@@ -1,6 +1,17 @@
 """Attractors of known kind, seen through populations of units: one question a file."""
 
-from testcases.attractor import lorenz_regimes, mixing, motifs, noise
+from testcases.attractor import (
+    conjugacy,
+    deformation,
+    hidden_dynamics,
+    lorenz_regimes,
+    mixing,
+    motifs,
+    noise,
+    sampling,
+    surrogates,
+    topology,
+)
 
 SUITE = (
     lorenz_regimes.CASE,
@@ -9,4 +20,10 @@ SUITE = (
     mixing.CASE,
     motifs.ANY_ORDER,
     motifs.IN_ORDER,
+    sampling.CASE,
+    hidden_dynamics.CASE,
+    deformation.CASE,
+    topology.CASE,
+    conjugacy.CASE,
+    surrogates.CASE,
 )

@@ -9,6 +9,7 @@ Every map is drawn by a function (rng, n_dims, n_units) and takes states (..., d
     smooth_embedding     distinct states stay distinct, nearby ones nearby; all geometry bends
     relu_population      nothing for sure; rates, never below 0
     cosine_tuning        nothing for sure; every unit swings between -1 and 1
+    bump_tuning          of angles: distinct angles stay distinct
 """
 
 from collections.abc import Callable
@@ -75,6 +76,23 @@ def cosine_tuning(rng: np.random.Generator, n_dims: int, n_units: int) -> Observ
     weights = rng.standard_normal((n_dims, n_units)) / n_dims**0.5
     phases = rng.uniform(0, 2 * np.pi, n_units)
     return lambda states: np.cos(states @ weights + phases)
+
+
+def bump_tuning(rng: np.random.Generator, n_units: int, sharpness: float) -> Observation:
+    """Bumps on a circle: angles (...), radians, to activity (..., unit) in (0, 1).
+
+        1 / (1 + exp(-sharpness cos(angle - preferred)))
+
+    Preferred angles are evenly spaced, turned together at random and put in random order. A small
+    sharpness gives a flat circle, a large one boxes as wide as half the circle.
+    """
+    spaced = np.arange(n_units) * (2 * np.pi / n_units) + rng.uniform(0, 2 * np.pi)
+    preferred = rng.permutation(spaced)
+
+    def see(angles: np.ndarray) -> np.ndarray:
+        return (1 + np.tanh(sharpness / 2 * np.cos(angles[..., None] - preferred))) / 2
+
+    return see
 
 
 def poisson_counts(rates: np.ndarray, rng: np.random.Generator) -> np.ndarray:

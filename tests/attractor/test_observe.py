@@ -119,6 +119,22 @@ def test_cosines_have_mean_square_one_half():
     np.testing.assert_allclose((seen**2).mean(-1), 0.5, atol=0.03)
 
 
+def test_bumps_keep_angles_apart_and_sharpen_from_a_circle_to_boxes():
+    angles = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    energy = {}
+    for sharpness in (0.1, 3.0, 1000.0):
+        seen = observe.bump_tuning(np.random.default_rng(0), 20, sharpness)(angles)
+        assert seen.shape == (200, 20)
+        np.testing.assert_allclose(seen.mean(), 0.5, atol=0.01)  # a bump and its opposite make 1
+        values = np.linalg.svd(seen - seen.mean(0), compute_uv=False) ** 2
+        energy[sharpness] = values[:2].sum() / values.sum()
+    assert pdist(observe.bump_tuning(np.random.default_rng(0), 20, 3.0)(angles)).min() > 0.01
+    assert energy[0.1] > 0.9999
+    # A box has (4 / pi k)^2 / 2 of its variance at odd harmonics k: 8 / pi^2 at the first.
+    assert energy[1000.0] == pytest.approx(8 / np.pi**2, abs=0.02)
+    assert energy[0.1] > energy[3.0] > energy[1000.0]
+
+
 def test_more_dimensions_than_units_are_refused():
     for draw in (observe.random_orthogonal, observe.smooth_embedding):
         with pytest.raises(InputError, match="3 dimensions do not fit into 2 units"):
