@@ -16,6 +16,8 @@ smooth tuning with private noise. Two maps of one system are then 0.85 rad apart
 Procrustes distance, two regimes through one map 1.27. Geometry is scrambled, not removed: with
 matched trials the time course of a regime stays visible to any metric. Trial, time and unit counts
 all differ.
+
+protocol="independent": the same, but every set starts from points of its own.
 """
 
 import numpy as np
@@ -25,22 +27,27 @@ import xarray as xr
 from repsim.activations import as_activations
 from repsim.rules import SEPARATION
 from repsim.testcase import Generated, TestCase
+from testcases.attractor.observe import add_noise, cosine_tuning, standardised
+from testcases.attractor.systems import euler, integrate, lorenz, runge_kutta
 
 REGIMES = {
     "fixed point": (0.25, 0.5, 0.75),
     "two fixed points": (5.0, 10.0, 15.0),
     "chaos": (30.0, 40.0, 50.0),
 }
-SIGMA, BETA = 10.0, 2.667
-NOISE = 0.02
+SIGNAL_TO_NOISE = 2500.0  # noise of 0.02 of a unit's standard deviation
 
 
 def generate(rng: np.random.Generator, protocol: str, quick: bool) -> Generated:
     """Nine sets named by their r, and their regimes."""
-    make = published_sets if protocol == "published" else controlled_sets
     rows = [(f"r={r:g}", regime, r) for regime, values in REGIMES.items() for r in values]
     truth = pd.DataFrame(rows, columns=["name", "label", "r"]).set_index("name")
-    return dict(zip(truth.index, make(truth["r"].to_numpy(), rng, quick), strict=True)), truth
+    r_values = truth["r"].to_numpy()
+    if protocol == "published":
+        sets = published_sets(r_values, rng, quick)
+    else:
+        sets = seen_sets(r_values, rng, quick, matched=protocol == "controlled")
+    return dict(zip(truth.index, sets, strict=True)), truth
 
 
 def published_sets(
@@ -50,27 +57,28 @@ def published_sets(
     sets = []
     for r in r_values:
         start = rng.random((50 if quick else 200, 3))
-        states = integrate(start, r, n_steps=200, dt=0.01, method=euler)
+        states = integrate(lorenz(r).flow, start, 200, 0.01, method=euler)
         low, high = states.min((1, 2), keepdims=True), states.max((1, 2), keepdims=True)
         sets.append(as_activations((states - low) / (high - low), dt=0.01, r=r))
     return sets
 
 
-def controlled_sets(
-    r_values: np.ndarray, rng: np.random.Generator, quick: bool
+def seen_sets(
+    r_values: np.ndarray, rng: np.random.Generator, quick: bool, matched: bool
 ) -> list[xr.DataArray]:
-    """Matched starting points, every set through its own random units."""
+    """Every set through its own random units; starting points are shared where matched."""
     n_trials, n_steps, most_units = (10, 80, 20) if quick else (20, 120, 30)
-    start = rng.uniform([-10, -10, 0], [10, 10, 20], (n_trials, 3))
+    start = lorenz().start(rng, n_trials)
     sets = []
     for r, n_units in zip(r_values, most_units - rng.permutation(len(r_values)), strict=True):
-        states = integrate(start, r, n_steps=n_steps, dt=0.02, method=runge_kutta)
-        states = (states - states.mean((0, 1))) / states.std((0, 1))
-        sets.append(as_activations(observe(states, n_units, rng), dt=0.02, r=r))
+        if not matched:
+            start = lorenz().start(rng, n_trials)
+        states = standardised(integrate(lorenz(r).flow, start, n_steps, 0.02, method=runge_kutta))
+        sets.append(as_activations(seen(states, n_units, rng), dt=0.02, r=r))
     return sets
 
 
-def observe(states: np.ndarray, n_units: int, rng: np.random.Generator) -> np.ndarray:
+def seen(states: np.ndarray, n_units: int, rng: np.random.Generator) -> np.ndarray:
     """Cosine tuning to random directions of turned and stretched states, with private noise.
 
     Turning and stretching each axis by 1/4 to 4 gives every set a geometry of its own.
@@ -78,37 +86,8 @@ def observe(states: np.ndarray, n_units: int, rng: np.random.Generator) -> np.nd
     n_dims = states.shape[-1]
     turn = np.linalg.qr(rng.standard_normal((n_dims, n_dims)))[0]
     stretch = np.exp(rng.uniform(-np.log(4), np.log(4), n_dims))
-    weights = rng.standard_normal((n_dims, n_units)) / n_dims**0.5
-    clean = np.cos(states @ (turn * stretch) @ weights + rng.uniform(0, 2 * np.pi, n_units))
-    return clean + NOISE * clean.std((0, 1)) * rng.standard_normal(clean.shape)
-
-
-def integrate(start: np.ndarray, r: float, n_steps: int, dt: float, method: object) -> np.ndarray:
-    """Trajectories from (trial, 3) starting points: (trial, time, 3), the start included."""
-    states = [start]
-    for _ in range(n_steps - 1):
-        states.append(method(states[-1], r, dt))
-    return np.stack(states, axis=1)
-
-
-def euler(state: np.ndarray, r: float, dt: float) -> np.ndarray:
-    """One explicit Euler step."""
-    return state + dt * flow(state, r)
-
-
-def runge_kutta(state: np.ndarray, r: float, dt: float) -> np.ndarray:
-    """One classical fourth-order Runge-Kutta step."""
-    k1 = flow(state, r)
-    k2 = flow(state + dt / 2 * k1, r)
-    k3 = flow(state + dt / 2 * k2, r)
-    k4 = flow(state + dt * k3, r)
-    return state + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-
-
-def flow(state: np.ndarray, r: float) -> np.ndarray:
-    """The Lorenz equations at (..., 3) states."""
-    x, y, z = state[..., 0], state[..., 1], state[..., 2]
-    return np.stack([SIGMA * (y - x), x * (r - z) - y, x * y - BETA * z], axis=-1)
+    tuned = cosine_tuning(rng, n_dims, n_units)(states @ (turn * stretch))
+    return add_noise(tuned, SIGNAL_TO_NOISE, rng)
 
 
 CASE = TestCase(
@@ -117,6 +96,6 @@ CASE = TestCase(
     generate=generate,
     rule=SEPARATION,
     axis="dynamics",
-    protocols=("controlled", "published"),
+    protocols=("controlled", "independent", "published"),
     controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )
