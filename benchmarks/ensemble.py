@@ -12,7 +12,6 @@ largest difference between our gradients and the peer's, over the peer's largest
 """
 
 import argparse
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -42,7 +41,6 @@ def main() -> None:
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--device", default="cpu")
     chosen = options.parse_args()
-    sys.path.pop(0)  # this folder has an operator.py, which the workers would take for Python's
     workers = [Worker() for _ in range(chosen.workers if chosen.device == "cpu" else 0)]
     for worker in workers:
         worker.call(keep_freed_memory)

@@ -61,7 +61,7 @@ def main() -> None:
             raise
         _explain(f"Unexpected {type(error).__name__}: {error}. --debug shows where it came from.")
     if status == INTERRUPTED:  # typer turns Ctrl-C into this status
-        err.print("Stopped. Finished scores are kept: run the same command again to go on.")
+        err.print("Stopped. What is finished is kept: run the same command again to go on.")
     sys.exit(status)
 
 
@@ -78,7 +78,7 @@ def _top(
 
 @app.command("list", epilog="Example: repsim list metrics")
 def list_things(
-    what: Annotated[str, typer.Argument(help="metrics, cases, suites or models")] = "metrics",
+    what: Annotated[str, typer.Argument(help="metrics, cases, models or tasks")] = "metrics",
     json_: AsJson = False,
 ) -> None:
     """List what there is, plug-ins included."""

@@ -47,8 +47,8 @@ class RowProgress:
 
 
 def listing(what: str) -> list[dict[str, str]]:
-    """Metrics, cases or models as rows, plug-ins included."""
-    from repsim.plugins import METRICS, MODELS, SUITES
+    """Metrics, cases, models or tasks as rows, plug-ins included."""
+    from repsim.plugins import METRICS, MODELS, SUITES, TASKS
 
     if what == "metrics":
         metrics = [METRICS[name] for name in (*METRICS, *METRICS.opt_in)]
@@ -71,7 +71,9 @@ def listing(what: str) -> list[dict[str, str]]:
         ]
     if what == "models":
         return [{"model": name} for name in MODELS]
-    raise RepsimError(f"Nothing called {what!r} to list. Use metrics, cases or models.")
+    if what == "tasks":
+        return [{"task": name} for name in TASKS]
+    raise RepsimError(f"Nothing called {what!r} to list. Use metrics, cases, models or tasks.")
 
 
 def print_table(rows: list[dict[str, str]], nothing: str = "Nothing.") -> None:

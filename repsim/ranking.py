@@ -151,7 +151,7 @@ def rank(scaled: list[np.ndarray]) -> Ranking:
     if min(values.shape[1] for values in scaled) < 2:
         beaten_by = (score[:, None] > score + TIE).sum(axis=0)
         return Ranking(score, 1 + beaten_by, None, None)
-    draws = score + _deviations(scaled)
+    draws = score + deviations(scaled)
     low, high = np.quantile(draws, [TAIL, 1 - TAIL], axis=0)
     high = np.minimum(high, np.maximum(score, 1.0))  # nothing lies above the ceiling
     ranks, best, worst = (np.empty(len(score), dtype=int) for _ in range(3))
@@ -163,7 +163,7 @@ def rank(scaled: list[np.ndarray]) -> Ranking:
     return Ranking(score, ranks, (low, high), (np.minimum(best, ranks), np.maximum(worst, ranks)))
 
 
-def _deviations(scaled: list[np.ndarray]) -> np.ndarray:
+def deviations(scaled: list[np.ndarray]) -> np.ndarray:
     """Bootstrap draws of the score less the score, (draws, metrics), widened for few seeds."""
     rng = np.random.default_rng(0)
     total = np.zeros((DRAWS, len(scaled[0])))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from rich.console import Console
 
     from repsim.leaderboard import Leaderboard
@@ -141,16 +142,10 @@ def markdown(board: Leaderboard) -> str:
 
 def page(board: Leaderboard) -> str:
     """One self-contained web page, all names escaped, figures inside."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from repsim import plotting
 
-    environment = Environment(
-        loader=PackageLoader("repsim", ""), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters |= {"number": number, "duration": duration}
     lowest = min(-0.1, board.table["score_low"].min(), board.table["score"].min())
-    return environment.get_template("leaderboard.html.j2").render(
+    return template("leaderboard.html.j2").render(
         board=board,
         title=title(board),
         cases=[case for case in board.cases.index if case in board.table],
@@ -158,6 +153,18 @@ def page(board: Leaderboard) -> str:
         axis=lambda score: 100 * (min(score, 1.0) - lowest) / (1.02 - lowest),  # percent of a track
         figures=plotting.page_figures(board),
     )
+
+
+def template(name: str) -> Template:
+    """A page's template, strict about names and safe against markup in values."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("repsim", ""), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"number": number, "duration": duration, "interval": interval}
+    environment.tests["missing"] = pd.isna
+    return environment.get_template(name)
 
 
 def number(value: float) -> str:

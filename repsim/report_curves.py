@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri, stdtrit
 
+from repsim.ranking import TAIL, deviations
 from repsim.rules import THRESHOLD, concordance, dose_response
 
 DRAWS = 200
-TAIL = 0.025
 FITTED = ("noise robustness", "sampling")  # axes whose level is a dose: more of it is easier
 Row = dict[str, Any]
 
@@ -134,9 +133,7 @@ def _draws(values: np.ndarray) -> np.ndarray:
     n = len(values)
     if n < 2:
         return np.empty((0, values.shape[1]))
-    times_drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=DRAWS)
-    wider = np.sqrt(n / (n - 1)) * stdtrit(n - 1, 1 - TAIL) / ndtri(1 - TAIL)
-    return values.mean(axis=0) + wider * ((times_drawn - 1) / n @ values)
+    return values.mean(axis=0) + deviations([values.T])[:DRAWS]
 
 
 def _interval(draws: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

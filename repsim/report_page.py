@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from repsim import report_figures, report_text
-from repsim.rendering import duration, interval, number
+from repsim.rendering import duration, number, template
 
 if TYPE_CHECKING:
     from repsim.report import Report
@@ -19,14 +19,7 @@ LEADS = ("Trust", "Do not trust", "Instead")
 
 def page(report: Report) -> str:
     """The page; all names escaped, figures inside."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("repsim", ""), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters |= {"number": number, "duration": duration, "interval": interval}
-    environment.tests["missing"] = pd.isna
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         report=report,
         title=f"{report.metric} · {report.title}",
         sentences=list(zip(LEADS, report.sentences, strict=True)),

@@ -1,6 +1,6 @@
 """repsim.dynamics.fit_operator against explicit Hankel SVD, dsa-metric and PyDMD.
 
-    python benchmarks/operator.py               (about 3 minutes)
+    python benchmarks/operators.py               (about 3 minutes)
 
 Speed and peak memory of fits to random walks and to driven rotations; then the bias of the
 eigenvalues of a noisy linear system with known spectrum. Medians of several runs.
