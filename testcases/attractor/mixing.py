@@ -20,8 +20,9 @@ dynamics tell order from disorder. Found, mean and standard deviation over seeds
     linear_cka             0.46 +- 0.18 (20 seeds), as expected
     angular_procrustes     0.49 +- 0.13 (20)
     delay_cka              1.00 +- 0.00 (20): windows average noise out; independent 0.55 +- 0.14
-    dsa                    0.30 +- 0.10 (12): the reverse; independent 0.39 +- 0.10. White noise changes what can be predicted,
-                           hence the operator, more than a second attractor does
+    dsa                    0.30 +- 0.10 (12): the reverse; independent 0.39 +- 0.10. White noise
+                           changes what can be predicted, hence the operator, more than a second
+                           attractor does
     dsa_spectrum           0.32 +- 0.11 (20), as dsa
 
 protocol="published" (Guilhot et al. 2024, arXiv:2410.24070): seven Lorenz attractors, all 42
