@@ -6,8 +6,8 @@
 The problem is not convex: fitted operators have dozens of minima within a few per cent. It is
 solved from several starts (repsim.dynamics.starts) by Newton's method
 (repsim.dynamics.trust_region) in single precision; ever fewer go on, and the best is finished in
-double. Traces are set aside: C leaves the identity alone. A lower bound and the second-best minimum
-say how sure the answer is.
+double. Traces are set aside: C leaves the identity alone. A lower bound says how far the answer can
+be from the best, and the second-best minimum how far the next one is.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +20,14 @@ from torch import Tensor
 
 from repsim.dynamics.search import SEARCH_TOLERANCE, SEARCHES, Search, best, race
 from repsim.dynamics.starts import starting_transforms
-from repsim.dynamics.trust_region import Problems, descend, gradient, symmetry_parts
+from repsim.dynamics.trust_region import Problems, descend
 from repsim.errors import RepsimError
 
 EXACT = 1e-5  # above the lower bound by no more than rounding in single precision
 ZERO = 1e-9  # a residual that is zero but for rounding
 COPY = 1e-8  # loss of what may be a rotated copy, which is worked out to the last digit
 GRADIENT_TOLERANCE = 1e-7
+FIRST_INNER = 6  # steps of the inner solver that lead rotated copies home
 MAX_ITERATIONS = 60
 BATCH_ENTRIES = 2**18  # numbers in one array of a batch: 1 MB
 
@@ -39,7 +40,8 @@ class Conjugacy:
     residual       ||A - C B C'|| of the unit-norm operators, in [0, 2]
     transform      C, orthogonal, (n, n) or (k, n, n)
     gradient_norm  of ||A - C B C'||^2 / 2 at C; above 1e-6 the search ran out of iterations
-    second_best    residual of the second-best start; near residual, the optimum is easily found
+    second_best    residual of the next minimum, or of a second start if all ended in one; minima
+                   are one where their C B C' have a cosine above .9999
     lower_bound    no orthogonal C reaches a smaller residual
     """
 
@@ -51,21 +53,20 @@ class Conjugacy:
     lower_bound: Any
 
 
-def conjugacy(a: Any, b: Any, *, effort: str = "fast", seed: int = 0) -> Conjugacy:
+def conjugacy(a: Any, b: Any, *, effort: str = "thorough", seed: int = 0) -> Conjugacy:
     """Solve min over C in O(n) of ||A - C B C'||_F for A, B scaled to unit norm, both determinants.
 
     a, b     (n, n) or stacks (k, n, n), numpy or torch; the smaller of unequal sizes is padded with
              zeros. Gradients flow to both with C held fixed, which is exact at an optimum (envelope
              theorem), and are 0 where the residual is.
-    effort   "fast": 18 starts; "thorough": 46 starts and reflections, 3.5 times the work. On 190
-             pairs of fitted operators, rank 30, fast is above thorough by .0002 rad on average and
-             .005 at worst; above one default run of dsa-metric in 6 of 130 pairs (by .0003 at
-             most), thorough in none. The settings were chosen on some of these pairs
+    effort   "thorough": 46 starts and mirror images of the best; "fast": 18 starts, a quarter of
+             the work, .0002 rad higher on average and .001 at worst on pairs of fitted operators.
+             Neither proves that its minimum is the lowest
     seed     of the drawn starts; the same seed gives the same bits
     returns  Conjugacy; the same for (a, b) and (b, a) with C transposed
     raises   RepsimError for a zero, non-square, non-finite or mismatched operator
-    cost     fast: about 1,700 Hessian products, 8 n^3 each, a pair; rotated copies a tenth of it.
-             Batches of pairs run on as many threads as torch may use
+    cost     thorough: about 7,400 Hessian products, 8 n^3 each, a pair; fast: 1,500; rotated copies
+             a small part of it. Batches of pairs run on as many threads as torch may use
     source   Ostrow et al. 2023, arXiv:2306.10168, section 3
     """
     if effort not in SEARCHES:
@@ -90,10 +91,11 @@ def conjugacy(a: Any, b: Any, *, effort: str = "fast", seed: int = 0) -> Conjuga
 def _fields(a: Tensor, b: Tensor, transform: Tensor, second_best: Tensor) -> dict[str, Tensor]:
     moved = transform @ b @ transform.mT
     residual = _norm(a - moved)
+    slope = (a @ moved.mT + a.mT @ moved).detach()
     return {
         "angle": 2 * torch.atan2(residual, _norm(a + moved)),
         "residual": residual,
-        "gradient_norm": _norm(gradient(symmetry_parts(a), symmetry_parts(moved))).detach(),
+        "gradient_norm": _norm(slope - slope.mT) / 2,
         "second_best": torch.maximum(second_best, residual.detach()),
         "lower_bound": _lower_bound(a.detach(), b.detach()),
     }
@@ -133,8 +135,8 @@ def _solve(a: Tensor, b: Tensor, search: Search, seed: int) -> tuple[Tensor, Ten
     a = frame.mT @ a @ frame
     found, second = _search(a, b, frame, search, seed)
     found = descend(found, MAX_ITERATIONS, 40, GRADIENT_TOLERANCE)
-    copies = found.loss < COPY
-    if copies.any():
+    copies = (found.loss < COPY).nonzero()[:, 0]
+    if len(copies):
         found.put(copies, descend(found.take(copies), MAX_ITERATIONS, 40, ZERO / 100))
     shift = a.shape[-1] * (traces[0] - traces[1]) ** 2
     second = ((second * size[:, 0, 0]) ** 2 + shift[:, 0, 0]).sqrt()
@@ -149,13 +151,13 @@ def _search(
     n_pairs, n_starts = starts.shape[:2]
     pair = torch.arange(n_pairs).repeat_interleave(n_starts)
     single = (x.to(torch.float32) for x in (a[pair], b[pair], starts.flatten(0, 1)))
-    problems = descend(Problems.at(*single), 2, search.first_inner, SEARCH_TOLERANCE)
+    problems = descend(Problems.at(*single), 2, FIRST_INNER, SEARCH_TOLERANCE)
     found = best(problems, n_pairs, 2)
     searched = (2 * found.loss[::2]).sqrt() > _lower_bound(a, b) + EXACT
     if searched.any():
-        raced = searched.repeat_interleave(n_starts)
-        won = race(problems.take(raced), int(searched.sum()), search)
-        found.put(searched.repeat_interleave(2), won)
+        raced = searched.repeat_interleave(n_starts).nonzero()[:, 0]
+        won = race(problems.take(raced), int(searched.sum()), search, seed)
+        found.put(searched.repeat_interleave(2).nonzero()[:, 0], won)
     transform = found.transform[::2].to(a)
     for _ in range(2):
         transform = _orthogonal(transform)

@@ -17,19 +17,23 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+COMPACT = 0.6  # an inner solver's batch is made smaller once fewer of its problems go on
+
 
 @dataclass
 class Problems:
     """A batch of problems along the first axis, for each:
 
-    target     the antisymmetric and symmetric parts of A side by side, (n, 2 n)
-    moved      those of M, (n, 2 n)
+    odd        K, (n, n)
+    spectrum   the diagonal of S, (n, 1)
+    moved      L and T side by side, (n, 2 n)
     transform  C, (n, n)
     radius     how far the quadratic model is trusted
     loss       half the squared residual
     """
 
-    target: Tensor
+    odd: Tensor
+    spectrum: Tensor
     moved: Tensor
     transform: Tensor
     radius: Tensor
@@ -37,29 +41,28 @@ class Problems:
 
     @classmethod
     def at(cls, target: Tensor, source: Tensor, transform: Tensor) -> "Problems":
-        """The problems (A, B) at the transforms C."""
-        moved = transform @ source @ transform.mT
-        return cls.at_parts(symmetry_parts(target), symmetry_parts(moved), transform)
+        """The problems (A, B) at the transforms C; the symmetric part of A is diagonal."""
+        odd, even = symmetry_parts(target).chunk(2, dim=-1)
+        spectrum = even.diagonal(0, -2, -1)[:, :, None]
+        moved = symmetry_parts(transform @ source @ transform.mT)
+        return cls.at_parts(odd.contiguous(), spectrum.contiguous(), moved, transform)
 
     @classmethod
-    def at_parts(cls, target: Tensor, moved: Tensor, transform: Tensor) -> "Problems":
+    def at_parts(
+        cls, odd: Tensor, spectrum: Tensor, moved: Tensor, transform: Tensor
+    ) -> "Problems":
         """Problems whose matrices are split into their symmetry parts already."""
-        return cls(
-            target, moved, transform, torch.ones(len(target)).to(target), _loss(target, moved)
-        )
-
-    def to(self, dtype: torch.dtype) -> "Problems":
-        """In another precision."""
-        return Problems(*(value.to(dtype) for value in vars(self).values()))
+        radius = torch.ones(len(odd)).to(odd)
+        return cls(odd, spectrum, moved, transform, radius, _loss(odd, spectrum, moved))
 
     def take(self, index: Tensor) -> "Problems":
-        """Some of the problems, by index or mask."""
-        return Problems(*(value[index] for value in vars(self).values()))
+        """Some of the problems, by index."""
+        return Problems(*(value.index_select(0, index) for value in vars(self).values()))
 
     def put(self, index: Tensor, other: "Problems") -> None:
         """Write other's problems at an index."""
         for name, value in vars(self).items():
-            value[index] = getattr(other, name)
+            value.index_copy_(0, index, getattr(other, name))
 
 
 def descend(problems: Problems, iterations: int, inner: int, tolerance: float) -> Problems:
@@ -67,13 +70,14 @@ def descend(problems: Problems, iterations: int, inner: int, tolerance: float) -
     position = torch.arange(len(problems.loss))
     result = problems.take(position)
     for _ in range(iterations):
-        slope = gradient(problems.target, problems.moved)
+        slope = gradient(problems)
         going = (_norm(slope) > tolerance) & (problems.radius > tolerance)
         if not going.all():
-            result.put(position[~going], problems.take(~going))
-            position, problems, slope = position[going], problems.take(going), slope[going]
-            if not len(position):
+            result.put(position, problems)
+            kept = going.nonzero()[:, 0]
+            if not len(kept):
                 return result
+            position, problems, slope = position[kept], problems.take(kept), slope[kept]
         problems = _newton_step(problems, slope, inner)
     result.put(position, problems)
     return result
@@ -81,129 +85,143 @@ def descend(problems: Problems, iterations: int, inner: int, tolerance: float) -
 
 def symmetry_parts(a: Tensor) -> Tensor:
     """The antisymmetric and the symmetric part side by side: (pair, n, 2 n)."""
-    return torch.cat([a - a.mT, a + a.mT], dim=-1) / 2
+    half = a / 2
+    return torch.cat([half - half.mT, half + half.mT], dim=-1)
 
 
-def gradient(target: Tensor, moved: Tensor) -> Tensor:
+def gradient(problems: Problems) -> Tensor:
     """The slope of the loss along antisymmetric directions, (pair, n, n)."""
-    odd, even = moved.chunk(2, dim=-1)
-    return _antisymmetric(target @ torch.cat([odd, -even], dim=-2))
-
-
-def _hessian(state: dict[str, Tensor]) -> Tensor:
-    products = torch.bmm(state["direction"], state["moved_and_slope"])
-    odd, even, half_slope = products.chunk(3, dim=-1)
-    rest = torch.addcmul(half_slope, state["spectrum"], even + even.mT)
-    return _antisymmetric(rest.baddbmm_(state["odd_target"], odd - odd.mT, beta=-1))
-
-
-def _hessian_diagonal(target: Tensor, moved: Tensor) -> Tensor:
-    """Curvature along each plane rotation (i, j), what preconditions the inner solver."""
-    odd, even = (target * moved).chunk(2, dim=-1)
-    sums = (odd + even).sum(-1)
-    n = sums.shape[-1]
-    corners = target.diagonal(n, -2, -1)[:, :, None] * moved.diagonal(n, -2, -1)[:, None]
-    return sums[:, :, None] + sums[:, None] + 2 * (even - odd) - corners - corners.mT
+    odd, even = problems.moved.chunk(2, dim=-1)
+    return _antisymmetric(torch.bmm(problems.odd, odd).addcmul_(problems.spectrum, even, value=-1))
 
 
 def _newton_step(problems: Problems, slope: Tensor, inner: int) -> Problems:
     scale = _scale(problems)
     step, promised = _steihaug(problems, slope, scale, inner)
-    identity = torch.eye(slope.shape[-1]).to(slope)
-    rotation = torch.linalg.solve(identity - step / 2, identity + step / 2)
+    rotation = _cayley(step)
     odd, even = problems.moved.chunk(2, dim=-1)
     moved = symmetry_parts(rotation @ (odd + even) @ rotation.mT)
-    reached = _loss(problems.target, moved)
+    reached = _loss(problems.odd, problems.spectrum, moved)
     rounding = 4 * torch.finfo(reached.dtype).eps * problems.loss.sqrt() + 1e-30
     gain = (problems.loss - reached + rounding) / (promised + rounding)
-    accept = gain > 0.05
     length = _dot(step, step * scale).sqrt()
     at_edge = (gain > 0.75) & (length > 0.9 * problems.radius)
     radius = torch.where(at_edge, (2 * problems.radius).clamp(max=4), problems.radius)
-    keep = accept[:, None, None]
-    return Problems(
-        problems.target,
-        torch.where(keep, moved, problems.moved),
-        torch.where(keep, rotation @ problems.transform, problems.transform),
-        torch.where(gain < 0.25, length / 4, radius),
-        torch.where(accept, reached, problems.loss),
+    radius = torch.where(gain > 0.25, radius, length / 4)
+    after = Problems(
+        problems.odd, problems.spectrum, moved, rotation @ problems.transform, radius, reached
     )
+    refused = (~(gain > 0.05)).nonzero()[:, 0]
+    if len(refused):
+        for name in ("moved", "transform", "loss"):
+            getattr(after, name)[refused] = getattr(problems, name)[refused]
+    return after
+
+
+def _cayley(step: Tensor) -> Tensor:
+    """(I + V) (I - V)^-1, V = W / 2, as (I + V)^2 (I - V^2)^-1, which Cholesky's method inverts."""
+    half = step / 2
+    forward = half.clone()
+    forward.diagonal(0, -2, -1).add_(1)
+    gram = torch.bmm(forward, forward.mT)
+    return forward @ forward @ torch.cholesky_inverse(torch.linalg.cholesky_ex(gram)[0])
+
+
+def _scale(problems: Problems) -> Tensor:
+    """Curvature along each plane rotation (i, j), which preconditions and measures the steps.
+
+    It is 1 on average, so that radii of one step mean something in the next.
+    """
+    odd, even = problems.moved.chunk(2, dim=-1)
+    odd = problems.odd * odd
+    s, t = problems.spectrum, even.diagonal(0, -2, -1)[:, :, None]
+    sums = odd.sum(-1, keepdim=True) + s * t
+    curvature = torch.baddbmm(sums + sums.mT, s, t.mT, alpha=-1)
+    curvature = curvature.sub_(s.mT * t).sub_(odd, alpha=2).abs_()
+    mean = curvature.mean((-2, -1), keepdim=True)
+    return curvature.div_(mean + torch.finfo(mean.dtype).tiny).clamp_(min=0.05)
 
 
 def _steihaug(
     problems: Problems, slope: Tensor, scale: Tensor, inner: int
 ) -> tuple[Tensor, Tensor]:
     """The step that solves the Newton equations inside the radius, and the decrease it promises."""
-    answer, promised = torch.zeros_like(slope), torch.zeros_like(problems.loss)
-    n = slope.shape[-1]
-    power = _dot(slope, slope / scale)
-    state = {
+    step, promised = torch.empty_like(slope), torch.empty_like(problems.loss)
+    state = _first_direction(problems, slope, scale)
+    for k in range(inner):
+        _conjugate_gradient_step(state)
+        n_going = int(state["going"].sum())
+        last = k == inner - 1 or not n_going
+        if last or n_going < COMPACT * len(state["going"]):
+            step.index_copy_(0, state["position"], state["point"])
+            promised.index_copy_(0, state["position"], state["promised"])
+            if last:
+                break
+            kept = state["going"].nonzero()[:, 0]
+            state = {name: value.index_select(0, kept) for name, value in state.items()}
+    return step, promised
+
+
+def _first_direction(problems: Problems, slope: Tensor, scale: Tensor) -> dict[str, Tensor]:
+    direction = -slope / scale
+    power = -_dot(slope, direction)
+    return {
         "position": torch.arange(len(slope)),
-        "odd_target": problems.target[:, :, :n].contiguous(),
-        "spectrum": problems.target.diagonal(n, -2, -1)[:, :, None].contiguous(),
-        "moved_and_slope": torch.cat([problems.moved, slope / 2], dim=-1),
-        "slope": slope,
+        "odd": problems.odd,
+        "spectrum": problems.spectrum,
+        "factors": torch.cat([problems.moved, slope / 2], dim=-1),
         "inverse": -1 / scale,
-        "going": torch.ones_like(power, dtype=torch.bool),
-        "goal": power * _norm(slope).clamp(max=0.1),
         "point": torch.zeros_like(slope),
         "residual": slope.clone(),
-        "direction": -slope / scale,
+        "direction": direction,
         # in the norm of the scale: residual, direction, point times direction, room to the edge
         "power": power,
         "square": power,
         "along": torch.zeros_like(power),
-        "inside": problems.radius**2,
+        "room": problems.radius**2,
+        "promised": torch.zeros_like(power),
+        "goal": power * _norm(slope).clamp(max=0.1),
+        "going": power > 0,
     }
-    for _ in range(inner):
-        _conjugate_gradient_step(state)
-        n_going = int(state["going"].sum())
-        if n_going < 0.7 * len(state["going"]):
-            _write(state, answer, promised)
-            if not n_going:
-                return answer, promised
-            state = {name: value[state["going"]] for name, value in state.items()}
-    _write(state, answer, promised)
-    return answer, promised
-
-
-def _scale(problems: Problems) -> Tensor:
-    """The preconditioner, 1 on average, so that radii of one step mean something in the next."""
-    curvature = _hessian_diagonal(problems.target, problems.moved).abs()
-    mean = curvature.mean((-2, -1), keepdim=True)
-    return torch.where(mean > 0, curvature / mean, 1.0).clamp(min=0.05)
 
 
 def _conjugate_gradient_step(state: dict[str, Tensor]) -> None:
     """One step of every problem that is going on; it stops at the edge and at its goal."""
-    direction, square, along, inside = (
-        state[x] for x in ("direction", "square", "along", "inside")
+    direction, power, square, along, room = (
+        state[name] for name in ("direction", "power", "square", "along", "room")
     )
     bent = _hessian(state)
-    full = state["power"] / _dot(direction, bent)
-    edge = ((along**2 + square * inside).sqrt() - along) / square
-    outside = ~((full > 0) & (full < edge))
-    length = torch.where(state["going"], torch.where(outside, edge, full), 0.0)
+    bend = _dot(direction, bent)
+    full = power / bend
+    edge = ((along * along).addcmul_(square, room).sqrt_() - along) / square
+    inside = (full > 0) & (full < edge)
+    length = torch.where(state["going"], torch.where(inside, full, edge), 0.0)
     state["point"].addcmul_(length[:, None, None], direction)
     state["residual"].addcmul_(length[:, None, None], bent)
+    state["promised"] += length * (power - length * bend / 2)
     downhill = state["residual"] * state["inverse"]
-    power = -_dot(state["residual"], downhill)
-    state["going"] = state["going"] & ~outside & (power > state["goal"])
-    turn = power / state["power"].clamp(min=torch.finfo(power.dtype).tiny)
+    fresh = -_dot(state["residual"], downhill)
+    state["going"] &= inside & (fresh > state["goal"])
+    turn = fresh / power.clamp(min=torch.finfo(power.dtype).tiny)
     state["direction"] = downhill.addcmul_(turn[:, None, None], direction)
-    state["inside"] = (inside - length * (2 * along + length * square)).clamp(min=0)
+    state["room"] = (room - length * (2 * along + length * square)).clamp_(min=0)
     state["along"] = turn * (along + length * square)
-    state["square"] = power + turn**2 * square
-    state["power"] = power
+    state["square"] = fresh + turn * turn * square
+    state["power"] = fresh
 
 
-def _write(state: dict[str, Tensor], answer: Tensor, promised: Tensor) -> None:
-    answer[state["position"]] = state["point"]
-    promised[state["position"]] = -_dot(state["slope"] + state["residual"], state["point"]) / 2
+def _hessian(state: dict[str, Tensor]) -> Tensor:
+    products = torch.bmm(state["direction"], state["factors"])
+    odd, even, half_slope = products.chunk(3, dim=-1)
+    rest = torch.addcmul(half_slope, state["spectrum"], even + even.mT)
+    return _antisymmetric(rest.baddbmm_(state["odd"], odd - odd.mT, beta=-1))
 
 
-def _loss(target: Tensor, moved: Tensor) -> Tensor:
-    difference = target - moved
+def _loss(odd: Tensor, spectrum: Tensor, moved: Tensor) -> Tensor:
+    n = odd.shape[-1]
+    difference = moved.clone()
+    difference[:, :, :n] -= odd
+    difference.diagonal(n, -2, -1).sub_(spectrum[:, :, 0])
     return _dot(difference, difference) / 2
 
 
