@@ -32,6 +32,8 @@ MetricArgument = Annotated[
 ]
 Suite = Annotated[str, typer.Option(help="A suite, or one test case of it.")]
 Seeds = Annotated[int, typer.Option(min=1, help="How many seeds.")]
+FULL_SEEDS, QUICK_SEEDS = 8, 3
+BoardSeeds = Annotated[int | None, typer.Option(min=1, help="How many; 8, or 3 where quick.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller sets.")]
 Protocol = Annotated[str, typer.Option(help="controlled, or published: as the paper did it.")]
 Results = Annotated[Path, typer.Option(help="Folder of scores; what is finished is not run again.")]
@@ -194,7 +196,7 @@ def compare(
 def board(
     metrics: Annotated[list[str] | None, typer.Argument(help="All when left out.")] = None,
     suite: Suite = "attractor",
-    seeds: Seeds = 8,
+    seeds: BoardSeeds = None,
     quick: Quick = False,
     protocol: Protocol = "controlled",
     results: Results = Path("results"),
@@ -209,14 +211,17 @@ def board(
     """A leaderboard: runs what is missing, ranks all in the results folder, writes the page."""
     from repsim.contract import Metric
     from repsim.leaderboard import Leaderboard
+    from repsim.metrics import TUNED
     from repsim.plotting import leaderboard_figure
     from repsim.plugins import METRICS, get_metric
     from repsim.report import assert_direction
     from repsim.results import read_rows
     from repsim.run import evaluate, with_beside
 
+    seeds = seeds or (QUICK_SEEDS if quick else FULL_SEEDS)
     if run:
-        chosen: list[Metric] = [get_metric(name) for name in metrics or METRICS]
+        everything = [*METRICS, *(() if quick else TUNED)]
+        chosen: list[Metric] = [get_metric(name) for name in metrics or everything]
         if metrics:
             chosen += [METRICS[n] for n in METRICS if METRICS[n].control and n not in metrics]
         for one in chosen:

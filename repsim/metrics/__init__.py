@@ -1,6 +1,7 @@
 """The metrics, one method a file. METRICS is the table: a name, and where it lives.
 
-OPT_IN is run by name alone: slow, other people's, or in need of more than activations.
+OPT_IN is run by name alone: slow, other people's, or in need of more than activations. TUNED stands
+on a full board beside the metrics as they are: parameters by held-out prediction, blind to scores.
 """
 
 METRICS = {
@@ -19,6 +20,8 @@ METRICS = {
     "shuffled_time": "repsim.metrics.controls:shuffled_time",
     "oracle": "repsim.metrics.controls:oracle",
 }
+
+TUNED = ("dsa(delays='auto', rank='auto')", "dsa_spectrum(delays='auto', rank='auto')")
 
 OPT_IN = {
     "input_dsa": "repsim.metrics.input_dsa:input_dsa",

@@ -47,7 +47,7 @@ def generate(rng: np.random.Generator, protocol: str, quick: bool) -> Generated:
     n_trials, n_steps, n_units = (12, 52, 20) if quick else (16, 104, 24)
     full = recordings(rng, protocol, n_trials, n_steps, n_units)
     sets, rows = {}, []
-    for cut, fraction, activity in shortened(full, FRACTIONS[: 2 if quick else 3], rng):
+    for cut, fraction, activity in shortened(full, FRACTIONS[1:2] if quick else FRACTIONS, rng):
         block = f"{cut} {fraction:g}"
         for (mu, recording), values in activity.items():
             name = f"{block} mu={mu:g} {recording}"

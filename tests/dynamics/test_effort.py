@@ -35,8 +35,8 @@ def test_dsa_hands_its_effort_on(pairs, monkeypatch):
     )
     x, y = (trajectories(np.random.default_rng(seed), 14, 50, 6) for seed in range(2))
     repsim.get_metric("dsa(delays=5, rank=8)")(x, y)
-    repsim.compare([x, y], 'dsa(delays=5, rank=8, effort="fast")')
-    assert asked == ["thorough", "fast"]
+    repsim.compare([x, y], 'dsa(delays=5, rank=8, effort="thorough")')
+    assert asked == ["fast", "thorough"]
 
 
 def test_threads_and_batches_change_no_bit(pairs, monkeypatch):
