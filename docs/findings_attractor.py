@@ -43,7 +43,8 @@ repsim board linear_cka angular_procrustes --suite attractor/motifs \\
     --seeds 10 --results RESULTS --protocol published
 python docs/findings_attractor.py RESULTS"""
 RULES = """\
-- A metric is **ahead** in a condition where its interval lies above that of each other metric; a
+- DSA has 10 delays and rank 20; **tuned**, both come from held-out prediction, blind to scores.
+- A metric is **ahead** in a condition where its interval lies above that of each other method; a
   claim that it is best *holds* if it is ahead in all conditions, *does not hold* if in none, and
   else *depends on* the condition.
 - A score is **above chance** where its interval lies above 1/2, **below** where below, else *at*.

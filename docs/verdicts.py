@@ -18,12 +18,14 @@ METRICS = {  # and the ids of their rows
     "DSA": get_metric("dsa").id,
     "CKA": get_metric("linear_cka").id,
     "Procrustes": get_metric("angular_procrustes").id,
+    "DSA tuned": get_metric("dsa(delays='auto', rank='auto')").id,
 }
 PUBLISHED_DSA = get_metric("dsa(delays=33, interval=6, rank=20)").id
 ANGLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "DSA": lambda d: d,
     "CKA": lambda d: np.arccos(np.clip(1 - d, -1, 1)) * 2 / np.pi,
     "Procrustes": lambda d: d * 2 / np.pi,
+    "DSA tuned": lambda d: d,
 }
 RANKED = ("controlled", "independent")
 DRAWS = 200
@@ -99,12 +101,19 @@ def matrices(rows: list[dict], name: str) -> Iterator[tuple[np.ndarray, pd.DataF
 
 
 def ahead(found: dict[str, Found], champion: str) -> bool:
-    """Whether the champion's interval lies above all others'."""
-    return all(found[champion].low > found[name].high for name in found if name != champion)
+    """Whether the champion's interval lies above those of all other methods."""
+    method = champion.partition(" ")[0]
+    others = [one for name, one in found.items() if name.partition(" ")[0] != method]
+    return all(found[champion].low > other.high for other in others)
 
 
 def claim_of_best(conditions: dict[str, dict[str, Found]], champion: str) -> str:
-    """The verdict on a claim that the champion is best."""
+    """The verdict on a claim that the champion is best, and on its tuned form where it was run."""
+    tuned = f"{champion} tuned"
+    if any(tuned in found for found in conditions.values()):
+        plain = {k: {m: v for m, v in f.items() if m != tuned} for k, f in conditions.items()}
+        only = {k: {m: v for m, v in f.items() if m != champion} for k, f in conditions.items()}
+        return f"{claim_of_best(plain, champion)}. Tuned: {claim_of_best(only, tuned)}"
     full = {
         name: found for name, found in conditions.items() if champion in found and len(found) > 1
     }

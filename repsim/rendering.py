@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from repsim.leaderboard import Leaderboard
 
 WIDE, NARROW = 110, 70  # columns of a terminal that shows every case, and whole words
+CELL, FEW_CASES = 24, 4  # columns for the name of a case; cases whose controls are all listed
 
 
 def headline(board: Leaderboard) -> str:
@@ -102,7 +103,11 @@ def notebook_html(board: Leaderboard) -> str:
 
 
 def print_rich(board: Leaderboard, console: Console | None = None) -> None:
-    """Prints the board to a rich console, names as they are; a narrow one has no column a case."""
+    """Prints the board to a rich console, names as they are.
+
+    Tables that do not fit are left to the page: cases where they are many or the console is narrow,
+    and the controls of many cases unless one is off.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -110,7 +115,12 @@ def print_rich(board: Leaderboard, console: Console | None = None) -> None:
 
     console = console or Console()
     console.print(Text(title(board), style="bold"), Text(headline(board)), sep="\n")
-    for name, texts in tables(board).items():
+    shown = tables(board)
+    if len(board.cases) * CELL > console.width:
+        shown.pop("Case by case", None)
+    if len(board.cases) > FEW_CASES and not board.broken:
+        shown.pop("Controls", None)
+    for name, texts in shown.items():
         table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD)
         if console.width < WIDE:
             narrow = [*board.cases.index, *axes_shown(board), "case", "reason"]

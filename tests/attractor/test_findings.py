@@ -58,6 +58,14 @@ def test_best_holds_depends_or_does_not(verdicts, first, second, verdict):
     assert verdicts.claim_of_best(conditions, "DSA") == verdict
 
 
+def test_a_tuned_form_is_judged_apart_and_not_against_its_own_method(verdicts):
+    values = {"DSA": 0.6, "CKA": 0.5, "DSA tuned": 0.9}
+    first = {name: found(verdicts, value) for name, value in values.items()}
+    second = first | {"CKA": found(verdicts, 0.7)}
+    answer = verdicts.claim_of_best({"a": first, "b": second}, "DSA")
+    assert answer == "depends on the condition: holds for a. Tuned: holds"
+
+
 def test_what_was_not_run_has_no_verdict(verdicts):
     lone = {"a": {"CKA": found(verdicts, 0.9)}, "b": {}}
     assert verdicts.claim_of_best(lone, "DSA") == "not run"
