@@ -67,3 +67,23 @@ def test_save_writes_all_or_nothing(tmp_path, monkeypatch):
 )
 def test_durations_have_the_unit_that_fits(seconds, shown):
     assert duration(seconds) == shown
+
+
+def test_a_console_shows_what_fits_and_controls_that_are_off():
+    cases = {f"suite/{i}": ("dynamics", "noise")[i % 2] for i in range(6)}
+
+    def printed(constant, width):
+        rows = [
+            row
+            for case, axis in cases.items()
+            for name, value in (("m", 0.7), ("constant", constant))
+            for row in scores(name, value, value, case=case, axis=axis)
+        ]
+        text = io.StringIO()
+        Leaderboard(rows).print(Console(file=text, width=width))
+        return text.getvalue()
+
+    assert "Case by case" not in printed(0.5, 120)
+    assert "Case by case" in printed(0.5, 200)
+    assert "Controls" not in printed(0.5, 120)
+    assert "Controls" in printed(0.6, 120)
