@@ -58,8 +58,8 @@ def tables(board: Leaderboard) -> dict[str, pd.DataFrame]:
         "metric": ranked["metric"],
         "score": ranked["score"].map(number),
         "95% interval": list(map(interval, ranked["score_low"], ranked["score_high"])),
-        **{name: ranked[name].map(number) for name in axes or cases},
         **({"independent": ranked["independent"].map(number)} if "independent" in ranked else {}),
+        **{name: ranked[name].map(number) for name in axes or cases},
         "per pair": ranked["seconds_per_pair"].map(duration),
     }
     by_case = {"metric": ranked["metric"]} | {case: ranked[case].map(number) for case in cases}
