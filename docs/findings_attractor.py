@@ -89,6 +89,9 @@ def blindness(rows: list[dict]) -> Iterator[Claim]:
     for case, claim in (
         ("hidden_dynamics", "DSA sees dynamics that condition averages hide; geometry does not"),
         ("conjugacy", "DSA sees one flow through other coordinates; geometry is at chance"),
+        ("deformation", "DSA keeps a ring attractor through deformation; geometry does not"),
+        ("topology", "DSA sees a line close into a ring; geometry does not"),
+        ("surrogates", "DSA tells a process from its reversal, its slowing and its surrogates"),
     ):
         conditions = {protocol: scores(rows, case, protocol) for protocol in RANKED}
         yield Claim(
