@@ -65,19 +65,25 @@ DARK = Theme(ink="#e4e7ea", faint="#7d8894", accent="#5cc4d8", page="#16191d")
 
 
 def leaderboard_figure(board: Leaderboard) -> Figure:
-    """Scores of the ranked metrics with their 95% intervals, best on top, chance at 0."""
+    """Scores of the ranked metrics with their 95% intervals, best on top, chance at 0.
+
+    Open circles: the score where every set draws trials of its own.
+    """
     table = board.table
     figure, axes = bare_axes(6.4, 1.1 + 0.32 * max(len(table), 1), LIGHT)
     places = np.arange(len(table))
     if board.has_intervals:
         axes.hlines(places, table["score_low"], table["score_high"], LIGHT.accent, lw=4, alpha=0.35)
     sns.scatterplot(x=table["score"], y=places, ax=axes, color=LIGHT.accent, s=48, zorder=3)
+    if "independent" in table:
+        axes.plot(table["independent"], places, "o", color=LIGHT.accent, mfc="none", ms=6)
     axes.axvline(0, color=LIGHT.faint, ls=(0, (3, 3)), lw=1)
     axes.set_yticks(
         places, [f"{r}  {shown(m)}" for r, m in zip(table["rank"], table["metric"], strict=True)]
     )
     axes.set(ylim=(max(len(table), 1) - 0.5, -0.5), ylabel="", title="")
-    axes.set_xlabel("score (0 chance, 1 ceiling), 95% interval")
+    beside = "\nopen: independent trials" if "independent" in table else ""
+    axes.set_xlabel(f"score (0 chance, 1 ceiling), 95% interval{beside}")
     return figure
 
 

@@ -90,3 +90,12 @@ def test_several_protocols_run_side_by_side(tmp_path):
     assert [row["protocol"] for row in rows] == ["controlled"] * 2
     with pytest.raises(RepsimError, match="no protocol 'published'"):
         evaluate(["constant"], case, protocol="published")
+
+
+def test_the_picture_shows_both_scores():
+    from repsim.plotting import leaderboard_figure
+
+    (axes,) = leaderboard_figure(Leaderboard(two_columns())).axes
+    open_circles = [line for line in axes.lines if line.get_markerfacecolor() == "none"]
+    assert [list(line.get_xdata()) for line in open_circles] == [[0.0, 0.5]]
+    assert axes.get_xlabel().endswith("independent trials")
