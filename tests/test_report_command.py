@@ -36,12 +36,12 @@ def test_an_interrupt_keeps_what_is_done_and_the_same_command_goes_on(tmp_path):
     assert "run the same command again to go on" in errors
     assert "Traceback" not in errors
     kept = read_rows(tmp_path / "results")
-    assert 2 <= len(kept) < 8
+    assert 2 <= len(kept) < 16
     assert not (tmp_path / "report").exists()
 
     done = subprocess.run(command, check=True, timeout=300, **pipes)
     rows = {row["row"]: row for row in read_rows(tmp_path / "results")}
-    assert len(rows) == 8  # seeds x (metric and controls)
+    assert len(rows) == 16  # protocols x seeds x (metric and controls)
     assert all(rows[row["row"]] == row for row in kept)  # none was run again
     assert "2 of 2" in done.stdout
     assert (tmp_path / "report" / "slow" / "report.html").exists()

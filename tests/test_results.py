@@ -183,7 +183,7 @@ def until(condition, seconds):
 
 @pytest.mark.parametrize(
     ("command", "n_rows", "sent", "status"),
-    [("board", 18, signal.SIGKILL, -9), ("score", 12, signal.SIGINT, 130)],
+    [("board", 36, signal.SIGKILL, -9), ("score", 24, signal.SIGINT, 130)],
 )
 def test_a_run_that_is_stopped_repeats_and_loses_nothing(
     tmp_path, monkeypatch, command, n_rows, sent, status
@@ -191,7 +191,7 @@ def test_a_run_that_is_stopped_repeats_and_loses_nothing(
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(SLOW)
     words = [sys.executable, "-c", "from repsim.cli import main; main()", command, "mine.py:slow"]
-    words += ["--quick", "--seeds", "3"]
+    words += ["--suite", "attractor/lorenz_regimes", "--quick", "--seeds", "3"]
     rows = tmp_path / "results" / FILE
 
     def n_lines():
