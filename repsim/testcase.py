@@ -28,7 +28,6 @@ class TestCase:
     axis        what the score is about: dynamics, noise robustness, compositionality, learning, ...
     version     goes up whenever scores change, and only then
     defeats     metrics this case is expected to defeat, and why
-    controls    the score each control must have
     """
 
     __test__ = False
@@ -41,7 +40,12 @@ class TestCase:
     version: int = 1
     protocols: tuple[str, ...] = PROTOCOLS[:2]
     defeats: Mapping[str, str] = field(default_factory=dict)
-    controls: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def controls(self) -> dict[str, float]:
+        """The score that a control must have, whatever the case; one that misses it breaks it."""
+        chance, ceiling = self.rule.chance, self.rule.ceiling
+        return {"oracle": ceiling, "random": chance, "constant": chance}
 
     @property
     def suite(self) -> str:

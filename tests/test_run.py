@@ -33,7 +33,6 @@ def make_tiny(rng, protocol, quick):
 def tiny_case(name="tiny/pairs", **changes):
     """A test case that takes next to no time."""
     facts = {"question": "Same states?", "rule": SEPARATION, "axis": "test"}
-    facts |= {"controls": {"oracle": 1.0, "random": 0.5, "constant": 0.5}}
     return repsim.TestCase(name=name, generate=make_tiny, **facts | changes)
 
 

@@ -84,5 +84,4 @@ CASE = TestCase(
         "linear_cka": "independent trials: the cloud of states has the same distribution",
         "angular_procrustes": "independent trials: the cloud of states has the same distribution",
     },
-    controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )

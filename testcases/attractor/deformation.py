@@ -93,5 +93,4 @@ CASE = TestCase(
         "dsa": "ten whitened delays of twenty modes give weak harmonics the weight of the circle",
         "dsa_spectrum": "the eigenvalues of the harmonics outnumber those of the circle",
     },
-    controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )

@@ -97,5 +97,4 @@ CASE = TestCase(
     rule=SEPARATION,
     axis="dynamics",
     protocols=("controlled", "independent", "published"),
-    controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )

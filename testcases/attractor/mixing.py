@@ -165,5 +165,4 @@ CASE = TestCase(
         "dsa": "noise makes the next step unpredictable, which changes the operator more",
         "dsa_spectrum": "the same: noise moves all eigenvalues inwards",
     },
-    controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )

@@ -157,7 +157,6 @@ _case = partial(
     generate=generate,
     axis="compositionality",
     protocols=("controlled", "independent", "published"),
-    controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )
 ANY_ORDER = _case(
     name="attractor/motifs",

@@ -126,7 +126,6 @@ OBSERVATION = TestCase(
     generate=partial(generate, record=with_observation_noise),
     rule=SEPARATION,
     axis="noise robustness",
-    controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )
 PROCESS = TestCase(
     name="attractor/process_noise",
@@ -135,5 +134,4 @@ PROCESS = TestCase(
     generate=partial(generate, record=with_process_noise),
     rule=SEPARATION,
     axis="noise robustness",
-    controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )

@@ -141,5 +141,4 @@ CASE = TestCase(
     generate=generate,
     rule=SEPARATION,
     axis="sampling",
-    controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )

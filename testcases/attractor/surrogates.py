@@ -118,5 +118,4 @@ CASE = TestCase(
     generate=generate,
     rule=SEPARATION,
     axis="dynamics",
-    controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )

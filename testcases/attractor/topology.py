@@ -64,5 +64,4 @@ CASE = TestCase(
     generate=generate,
     rule=SEPARATION,
     axis="topology",
-    controls={"oracle": 1.0, "random": 0.5, "constant": 0.5},
 )
