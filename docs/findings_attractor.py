@@ -35,10 +35,10 @@ from testcases.attractor import sampling
 
 COMMANDS = f"""\
 repsim board --suite attractor --seeds 20 --results RESULTS
-repsim board linear_cka angular_procrustes "{PUBLISHED_DSA}" --suite attractor/lorenz_regimes \\
-    --seeds 10 --results RESULTS --protocol published
-repsim board linear_cka angular_procrustes --suite attractor/mixing \\
-    --seeds 10 --results RESULTS --protocol published
+repsim board linear_cka angular_procrustes "{PUBLISHED_DSA["lorenz_regimes"]}" \\
+    --suite attractor/lorenz_regimes --seeds 10 --results RESULTS --protocol published
+repsim board linear_cka angular_procrustes "{PUBLISHED_DSA["mixing"]}" \\
+    --suite attractor/mixing --seeds 10 --results RESULTS --protocol published
 repsim board linear_cka angular_procrustes --suite attractor/motifs \\
     --seeds 10 --results RESULTS --protocol published
 python docs/findings_attractor.py RESULTS"""

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from repsim.plugins import get_metric
+from repsim.results import distances_of
 from repsim.rules import THRESHOLD, dose_response
 
 METRICS = {  # and the ids of their rows
@@ -20,7 +21,10 @@ METRICS = {  # and the ids of their rows
     "Procrustes": get_metric("angular_procrustes").id,
     "DSA tuned": get_metric("dsa(delays='auto', rank='auto')").id,
 }
-PUBLISHED_DSA = get_metric("dsa(delays=33, interval=6, rank=20)").id
+PUBLISHED_DSA = {  # case: the authors' parameters there
+    "lorenz_regimes": get_metric("dsa(delays=33, interval=6, rank=20)").id,
+    "mixing": get_metric("dsa(delays=33, interval=6, rank=50)").id,
+}
 ANGLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "DSA": lambda d: d,
     "CKA": lambda d: np.arccos(np.clip(1 - d, -1, 1)) * 2 / np.pi,
@@ -72,6 +76,12 @@ class Claim:
     details: tuple[str, ...] = ()
 
 
+def id_of(metric: str, case: str, protocol: str) -> str:
+    """The id of a metric's rows in a case, with the authors' parameters where it was published."""
+    published = protocol == "published" and metric == "DSA"
+    return PUBLISHED_DSA.get(case, METRICS[metric]) if published else METRICS[metric]
+
+
 def rows_of(rows: list[dict], case: str, protocol: str, metric: str) -> list[dict]:
     """Rows of full size that ended well, by seed."""
     wanted = (f"attractor/{case}", protocol, metric, "full", "ok")
@@ -82,9 +92,7 @@ def rows_of(rows: list[dict], case: str, protocol: str, metric: str) -> list[dic
 
 def scores(rows: list[dict], case: str, protocol: str) -> dict[str, Found]:
     """The score of each of METRICS that has at least two seeds."""
-    held = {name: rows_of(rows, case, protocol, metric) for name, metric in METRICS.items()}
-    if protocol == "published":
-        held["DSA"] = rows_of(rows, case, protocol, PUBLISHED_DSA)
+    held = {name: rows_of(rows, case, protocol, id_of(name, case, protocol)) for name in METRICS}
     return {
         name: Found(np.array([row["value"] for row in own]))
         for name, own in held.items()
@@ -97,7 +105,7 @@ def matrices(rows: list[dict], name: str) -> Iterator[tuple[np.ndarray, pd.DataF
     for row in rows:
         known = {"label": row["labels"], "block": row["blocks"], "level": row["levels"]}
         truth = pd.DataFrame({k: v for k, v in known.items() if v}, index=row["names"])
-        yield ANGLES[name](np.array(row["distances"], dtype=float)), truth
+        yield ANGLES[name](distances_of(row)), truth
 
 
 def ahead(found: dict[str, Found], champion: str) -> bool:

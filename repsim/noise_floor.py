@@ -3,11 +3,12 @@
     floor(kind) = median d(set, its copy) / median d(set, another set)
 
 self      the set and itself
-split     its odd units and its even units: the same trials, seen by two halves of the population
+units     its odd units and its even units: the same trials, seen by two halves of the population
+trials    its odd trials and its even trials: as much as two recordings of one system differ
 rotated   the set and itself in randomly rotated coordinates of its units
 
-A good metric of shared structure has all three well below 1. Trials are not split: a metric that
-compares samples needs the same ones in both sets.
+A good metric of shared structure has all four well below 1. A metric that compares samples needs
+the same ones in both sets, and shows by its floor over halves of trials how much it needs them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from repsim.rules import blocks
 from repsim.testcase import TestCase
 
 N_SETS = 3
-KINDS = ("self", "split half of units", "rotated copy")
+KINDS = ("self", "split half of units", "split half of trials", "rotated copy")
 
 
 def measure_floor(metric: Metric, sets: Mapping[str, xr.DataArray]) -> pd.DataFrame:
@@ -35,13 +36,8 @@ def measure_floor(metric: Metric, sets: Mapping[str, xr.DataArray]) -> pd.DataFr
     rng = np.random.default_rng(0)
     between, reason = _median(metric, sets, [(i, j) for j in range(len(sets)) for i in range(j)])
     lines = []
-    for kind, copies in zip(KINDS, (_same, _split, _rotated), strict=True):
-        pairs = [copies(one, rng) for one in sets.values()]
-        doubled = {
-            f"{name}, {i}": one[i] for name, one in zip(sets, pairs, strict=True) for i in (0, 1)
-        }
-        places = [(2 * i, 2 * i + 1) for i in range(len(pairs))]
-        distance, why = _median(metric, doubled, places)
+    for kind, copies in zip(KINDS, (_same, _units, _trials, _rotated), strict=True):
+        distance, why = _to_copies(metric, {name: copies(one, rng) for name, one in sets.items()})
         relative = distance / between if between > 0 else np.nan
         lines.append((kind, distance, between, relative, why or reason))
     return pd.DataFrame(lines, columns=["kind", "distance", "between", "relative", "reason"])
@@ -62,6 +58,17 @@ def example_sets(
     return case.name, {name: sets[name] for name in repeated.sort_values(kind="stable").index}
 
 
+def _to_copies(
+    metric: Metric, copies: Mapping[str, tuple[xr.DataArray, xr.DataArray]]
+) -> tuple[float, str]:
+    """The median distance between the two of each pair, or the reason why there is none."""
+    few = next((name for name, pair in copies.items() if not pair[0].size), None)
+    if few is not None:
+        return np.nan, f"{few} has a single trial or unit, and no halves."
+    doubled = {f"{name}, {i}": pair[i] for name, pair in copies.items() for i in (0, 1)}
+    return _median(metric, doubled, [(2 * i, 2 * i + 1) for i in range(len(copies))])
+
+
 def _median(
     metric: Metric, sets: Mapping[str, xr.DataArray], pairs: Sequence[tuple[int, int]]
 ) -> tuple[float, str]:
@@ -78,8 +85,18 @@ def _same(one: xr.DataArray, rng: np.random.Generator) -> tuple[xr.DataArray, xr
     return one, one
 
 
-def _split(one: xr.DataArray, rng: np.random.Generator) -> tuple[xr.DataArray, xr.DataArray]:
-    return one.isel(unit=slice(0, None, 2)), one.isel(unit=slice(1, None, 2))
+def _units(one: xr.DataArray, rng: np.random.Generator) -> tuple[xr.DataArray, xr.DataArray]:
+    return _halves(one, "unit")
+
+
+def _trials(one: xr.DataArray, rng: np.random.Generator) -> tuple[xr.DataArray, xr.DataArray]:
+    return _halves(one, "trial")
+
+
+def _halves(one: xr.DataArray, axis: str) -> tuple[xr.DataArray, xr.DataArray]:
+    """Every second one along an axis, from the first and from the second, as many of each."""
+    even = one.sizes[axis] // 2 * 2
+    return one.isel({axis: slice(0, even, 2)}), one.isel({axis: slice(1, even, 2)})
 
 
 def _rotated(one: xr.DataArray, rng: np.random.Generator) -> tuple[xr.DataArray, xr.DataArray]:

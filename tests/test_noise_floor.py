@@ -42,6 +42,24 @@ def test_what_sees_single_units_has_one(sets):
     assert found.relative["split half of units"] == pytest.approx(halves / between)
 
 
+def test_halves_of_trials_are_other_samples(sets):
+    def last_trial(x, y):
+        return float(abs(x[-1, 0, 0] - y[-1, 0, 0]))
+
+    found = floor(repsim.metric(view="trajectories")(last_trial), sets)
+    values = [one.values[:, 0, 0] for one in list(sets.values())[:3]]
+    halves = np.median([abs(x[-2] - x[-1]) for x in values])
+    assert len(values[0]) % 2 == 0
+    assert found.distance["split half of trials"] == pytest.approx(halves)
+    assert floor("procrustes", sets).relative["split half of trials"] > 0.3
+
+
+def test_a_lone_trial_has_no_halves(sets):
+    found = floor("dsa(delays=2, rank=2)", {name: x[:1] for name, x in sets.items()})
+    assert "single trial" in found.reason["split half of trials"]
+    assert found.reason["self"] == ""
+
+
 def test_a_similarity_is_turned_into_a_distance(sets):
     found = floor("linear_cka", sets)
     assert found.distance["self"] == pytest.approx(0, abs=1e-9)
