@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 import repsim
+from repsim.results import distances_of
 
 PAPER = {
     "CKA": (0.793, 0.890, 0.868),
@@ -63,7 +64,7 @@ def summary(rows: list[dict], in_units: Callable[[np.ndarray], np.ndarray]) -> l
     for row in rows:
         if row["status"] != "ok":
             raise SystemExit(row["reason"])
-        distances, labels = in_units(np.array(row["distances"])), np.array(row["labels"])
+        distances, labels = in_units(distances_of(row)), np.array(row["labels"])
         same = labels[:, None] == labels[None, :]
         off_diagonal = ~np.eye(len(labels), dtype=bool)
         within, across = distances[same & off_diagonal].mean(), distances[~same].mean()

@@ -254,7 +254,7 @@ def show(
     json_: AsJson = False,
 ) -> None:
     """One score with all that is known about it."""
-    from repsim.results import read_rows
+    from repsim.results import distances_of, read_rows
 
     rows = [one for one in read_rows(results) if one["row"].startswith(row)]
     if len(rows) != 1:
@@ -275,7 +275,7 @@ def show(
     )
     if rows[0]["distances"]:
         out.print("\ndistances")
-        print_matrix(rows[0]["names"], rows[0]["distances"])
+        print_matrix(rows[0]["names"], distances_of(rows[0]))
 
 
 add_commands(app)

@@ -1,6 +1,7 @@
 """What the command line shows: listings, tables, matrices, progress and JSON."""
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -97,7 +98,7 @@ def print_matrix(names: Sequence[str], matrix: Sequence[Sequence[float]]) -> Non
             {
                 "": str(name),
                 **{
-                    str(n): "–" if d is None else f"{d:.4g}"
+                    str(n): "–" if math.isnan(d) else f"{d:.4g}"
                     for n, d in zip(names, line, strict=True)
                 },
             }

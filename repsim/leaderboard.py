@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from repsim import ranking, rendering
+from repsim.results import distances_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -282,7 +283,7 @@ def _sorted_matrices(row: dict) -> Iterator[tuple[list[str], list[str], np.ndarr
     """Names, labels and distances of each block of a row, sorted by label."""
     if not row["distances"]:
         return
-    matrix = np.array(row["distances"], dtype=float)
+    matrix = distances_of(row)
     blocks = row.get("blocks") or [""] * len(matrix)
     for block in dict.fromkeys(blocks):
         members = [i for i, one in enumerate(blocks) if one == block]

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from repsim.ranking import TAIL, deviations
+from repsim.results import distances_of
 from repsim.rules import THRESHOLD, concordance, dose_response
 
 DRAWS = 200
@@ -104,7 +105,7 @@ def dose_curves(rows: Iterable[Row], cases: Sequence[str], metrics: Sequence[str
 
 def by_level(row: Row, ideal: Row) -> pd.Series:
     """The value at each level of a row, given the oracle's row of the same case and seed."""
-    distances, wanted = (np.array(one["distances"], dtype=float) for one in (row, ideal))
+    distances, wanted = distances_of(row), distances_of(ideal)
     blocks, levels = np.array(row["blocks"]), np.array(row["levels"])
     values = []
     for block in dict.fromkeys(blocks.tolist()):

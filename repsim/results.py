@@ -18,9 +18,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from repsim.errors import RepsimError
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "scores.jsonl"
 IDENTITY = (
     "schema", "case", "case_version", "protocol", "size", "metric", "parameters", "metric_version",
@@ -84,6 +86,22 @@ def finished(folder: str | Path | None) -> dict[str, dict[str, Any]]:
     if folder is None or not (Path(folder) / FILE).exists():
         return {}
     return {row["row"]: row for row in read_rows(folder) if row["status"] != "failed"}
+
+
+def distances_of(row: dict[str, Any]) -> np.ndarray:
+    """The distances of a row, (set, set); NaN between blocks, which a row does not hold.
+
+    raises  RepsimError for a row without a score
+    """
+    if not row["distances"]:
+        raise RepsimError(f"Row {row['row']} has no distances: {row['reason']}")
+    n_sets = len(row["names"])
+    blocks = np.array(row.get("blocks") or [""] * n_sets)
+    matrix = np.full((n_sets, n_sets), np.nan)
+    for block, values in zip(dict.fromkeys(blocks.tolist()), row["distances"], strict=True):
+        members = np.flatnonzero(blocks == block)
+        matrix[np.ix_(members, members)] = np.array(values, dtype=float)
+    return matrix
 
 
 @functools.cache

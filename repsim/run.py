@@ -175,7 +175,7 @@ class Cell:
             "labels": [str(label) for label in self.truth.get("label", self.truth.index)],
             "blocks": [str(block) for block in self.truth.get("block", ())],
             "levels": [float(level) for level in self.truth.get("level", ())],
-            "distances": None if matrix is None else _plain(matrix),
+            "distances": None if matrix is None else _plain(matrix, self.blocks),
             "seconds_per_pair": seconds / sum(len(b) * (len(b) - 1) / 2 for b in self.blocks),
         }
 
@@ -188,9 +188,12 @@ class Cell:
         return distances(metric, prepared, rng, blocks=self.blocks), prepared.chosen
 
 
-def _plain(matrix: np.ndarray) -> list[list[float | None]]:
-    """For JSON: None where nothing was compared."""
-    return [[None if np.isnan(x) else float(x) for x in row] for row in matrix]
+def _plain(matrix: np.ndarray, blocks: list[np.ndarray]) -> list[list[list[float | None]]]:
+    """The matrix of each block for JSON, None where there is no distance; see distances_of."""
+    return [
+        [[None if np.isnan(x) else float(x) for x in matrix[i, members]] for i in members]
+        for members in blocks
+    ]
 
 
 _cells: list[Cell] = []

@@ -246,10 +246,10 @@ def test_check_says_which_promise_is_broken_with_status_1(run):
 
 
 def test_a_row_of_a_case_in_blocks_is_shown_with_dashes_between_them(run):
-    matrix = [[0.0, 0.25, None], [0.25, 0.0, None], [None, None, 0.0]]
-    row = {"row": "ab", "status": "ok", "names": list("xyz"), "distances": matrix}
+    row = {"row": "ab", "status": "ok", "names": list("xyz"), "labels": [], "blocks": list("112")}
+    row["distances"] = [[[0.0, 0.25], [0.25, 0.0]], [[0.0]]]
     Path("results").mkdir()
-    Path("results/scores.jsonl").write_text(json.dumps(row | {"labels": [], "blocks": ["1"]}))
+    Path("results/scores.jsonl").write_text(json.dumps(row))
     status, output, _ = run("show", "ab")
     assert status == 0
     assert "0.25" in output

@@ -9,7 +9,7 @@ from repsim.errors import RepsimError
 from repsim.leaderboard import Leaderboard
 
 LABELS = ["chaos", "point", "chaos", "point"]
-DISTANCES = [[0, 3, 1, 3], [3, 0, 3, 1], [1, 3, 0, 3], [3, 1, 3, 0]]
+DISTANCES = [[[0, 3, 1, 3], [3, 0, 3, 1], [1, 3, 0, 3], [3, 1, 3, 0]]]  # one block
 CONTROLS = {"constant": 0.5, "random": 0.5, "oracle": 1.0, "shuffled_time": None}
 
 
@@ -17,7 +17,7 @@ def row(metric, seed, value, case="suite/a", **changes):
     """A score as the runner writes it; value None is a failure."""
     control = metric in CONTROLS
     found = {
-        "schema": 1,
+        "schema": 2,
         "suite": case.split("/")[0],
         "case": case,
         "case_version": 1,

@@ -8,6 +8,7 @@ from test_report import LEVELS, noisy_case
 import repsim
 from repsim.report import Report
 from repsim.report_curves import by_level, crossing, dose_curves
+from repsim.results import distances_of
 from repsim.rules import dose_response
 
 SNR = (0.1, 1.0, 10.0, 100.0)
@@ -20,13 +21,9 @@ def block_rows(metric, *values, levels=SNR, axis="noise robustness", case="suite
     """
     rows = []
     for seed, by_block in enumerate(values):
-        matrix = np.full((3 * len(levels),) * 2, np.nan)
-        for i, value in enumerate(by_block):
-            far = [2.0 if value > place / 2 else 0.5 for place in (0, 1)]
-            block = [[0, 1, far[0]], [1, 0, far[1]], [*far, 0]]
-            matrix[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] = block
-        plain = [[None if np.isnan(x) else x for x in line] for line in matrix.tolist()]
-        facts = {"distances": plain, "labels": ["p", "p", "q"] * len(levels), "axis": axis}
+        far = [[2.0 if value > place / 2 else 0.5 for place in (0, 1)] for value in by_block]
+        matrices = [[[0, 1, one[0]], [1, 0, one[1]], [*one, 0]] for one in far]
+        facts = {"distances": matrices, "labels": ["p", "p", "q"] * len(levels), "axis": axis}
         facts |= {"names": [f"{b}{i}" for b in levels for i in "abc"]}
         facts |= {"blocks": [str(b) for b in levels for _ in "abc"]}
         facts |= {"levels": [float(b) for b in levels for _ in "abc"]}
@@ -64,7 +61,7 @@ def test_a_row_is_judged_block_by_block_as_its_case_judges_it():
         assert values.index.tolist() == list(LEVELS)
         assert values.mean() == pytest.approx(own["value"], abs=1e-12)
         _, truth = noisy_case().make(seed)
-        judged = noisy_case().rule.by_block(np.array(own["distances"], float), truth)
+        judged = noisy_case().rule.by_block(distances_of(own), truth)
         assert values.tolist() == judged.sort_values("level")["value"].tolist()
 
 

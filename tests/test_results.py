@@ -7,10 +7,19 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from repsim.errors import RepsimError
-from repsim.results import FILE, append, finished, provenance, read_rows, row_id
+from repsim.results import (
+    FILE,
+    append,
+    distances_of,
+    finished,
+    provenance,
+    read_rows,
+    row_id,
+)
 
 WRITER = """
 import sys
@@ -228,3 +237,16 @@ def test_a_busy_worker_does_not_outlive_its_parent(tmp_path, monkeypatch):
     parent.kill()
     assert parent.wait(20) == -9
     assert until(lambda: not alive(worker), 10)
+
+
+def test_distances_lie_where_their_sets_stand_and_are_missing_between_blocks():
+    held = {"names": list("abcd"), "blocks": list("xyxy"), "reason": None}
+    found = distances_of(row("r", **held, distances=[[[0, 1], [2, 0]], [[0, None], [3, 0]]]))
+    nan = np.nan
+    expected = [[0, nan, 1, nan], [nan, 0, nan, nan], [2, nan, 0, nan], [nan, 3, nan, 0]]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_row_without_a_score_has_no_distances():
+    with pytest.raises(RepsimError, match="Row r has no distances: it broke"):
+        distances_of(row("r", "failed", distances=None, names=[], reason="it broke"))

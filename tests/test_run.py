@@ -93,7 +93,7 @@ def test_the_row_says_what_happened():
     assert row["labels"] == list("ppqq")
     sets, truth = tiny_case().make(2, quick=True)
     distances = repsim.compare(sets, "linear_cka").values
-    assert row["distances"] == distances.tolist()
+    assert row["distances"] == [distances.tolist()]
     assert row["value"] == tiny_case().judge(distances, truth)
 
 
@@ -224,7 +224,7 @@ def test_a_metric_that_takes_its_process_down_is_a_row_with_the_reason(metric):
 def test_a_metric_that_uses_the_standard_streams_disturbs_nothing(metric, value, capfd):
     rows = repsim.evaluate([metric, "linear_cka"], tiny_case(), seeds=1, workers=1, timeout=8)
     assert [(row["status"], row["reason"]) for row in rows] == [("ok", None)] * 2
-    assert rows[0]["distances"][0][1] == value
+    assert rows[0]["distances"][0][0][1] == value
     assert capfd.readouterr().out == ""
 
 

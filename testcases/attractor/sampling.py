@@ -32,6 +32,7 @@ import numpy as np
 import pandas as pd
 
 from repsim.activations import as_activations
+from repsim.results import distances_of
 from repsim.rules import SEPARATION
 from repsim.testcase import Generated, TestCase
 from testcases.attractor.noise import DT, MUS, with_process_noise
@@ -111,7 +112,7 @@ def bias_and_variance(rows: list[dict]) -> pd.DataFrame:
 
 def _changes(row: dict) -> Iterator[dict]:
     """Mean changes of one metric and seed, for each block and kind of pair."""
-    distances = np.array(row["distances"], dtype=float)
+    distances = distances_of(row)
     labels, blocks = np.array(row["labels"]), np.array(row["blocks"])
     whole = np.flatnonzero(blocks == "full 1")
     same = labels[whole, None] == labels[None, whole]

@@ -52,16 +52,15 @@ def row_of(seed, change):
     """Two labels, two recordings each, in full and under one cut."""
     full = np.array([[0, 1, 5, 5], [1, 0, 5, 5], [5, 5, 0, 3], [5, 5, 3, 0]], dtype=float)
     same = np.array([[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]], dtype=bool)
-    nothing = np.full((4, 4), np.nan)
     cut = full + np.where(same, change, -change)
-    matrix = np.block([[full, nothing], [nothing, cut]])
     return {
         "status": "ok",
         "id": "m",
         "seed": seed,
         "labels": list("aabb") * 2,
         "blocks": ["full 1"] * 4 + ["trials 0.5"] * 4,
-        "distances": [[None if np.isnan(x) else x for x in line] for line in matrix],
+        "names": list("abcdefgh"),
+        "distances": [full.tolist(), cut.tolist()],
     }
 
 

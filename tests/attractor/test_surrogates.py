@@ -6,6 +6,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import repsim
 from repsim.ranking import control_verdict
+from repsim.results import distances_of
 from repsim.run import Cell, Setting
 from testcases.attractor import surrogates
 
@@ -93,7 +94,7 @@ def by_kind(metric, protocol, n_seeds):
     """Scores of each kind of surrogate, one a seed."""
     metric, rows = repsim.get_metric(metric), []
     for seed in range(n_seeds):
-        distances = np.array(made_once(seed, protocol).score(metric)["distances"], dtype=float)
+        distances = distances_of(made_once(seed, protocol).score(metric))
         rows.append(
             surrogates.CASE.rule.by_block(distances, made_once(seed, protocol).truth).set_index(
                 "block"
