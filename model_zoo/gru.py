@@ -21,16 +21,19 @@ import math
 import torch
 from torch import Tensor, nn
 
+from model_zoo.gated_scan import Gradient, Step, scan
 from model_zoo.sequence import (
-    Cell,
+    THROUGH,
+    WRITE,
     activation_named,
     affine,
     affine_step,
     recorded,
     uniform,
-    unroll,
     zeros,
 )
+
+aten = torch.ops.aten
 
 
 class GRU(nn.Module):
@@ -59,7 +62,7 @@ class GRU(nn.Module):
     ) -> None:
         super().__init__()
         self.n_units, self.alpha, self.reset = n_units, alpha, reset
-        self.activation = activation_named(activation)
+        self.activation, self.function = activation, activation_named(activation)
         self.state_names = ("h", "r", "u", "c") if reset else ("h", "u", "c")
         n_gates = 3 if reset else 2
 
@@ -84,45 +87,94 @@ class GRU(nn.Module):
         """
         names = recorded(record, self.state_names)
         state = self.initial_state(inputs[..., 0, :]) if state is None else state
-        drive = affine(inputs, self.input_weight, self.bias)  # (trial, time, gate * unit)
-        states = unroll(self._cell(), drive, state, {"h", *names})
-        outputs = affine(states["h"], self.output_weight, self.output_bias)
-        return outputs, {name: states[name] for name in names}
+        weights, given = (self.input_weight, self.recurrent_weight, self.bias), None
+        if self.reset:
+            weights, given = self._inside_the_reset(inputs)
+        equations = Equations(self.alpha, self.activation)
+        keep = not set(names) <= {"h"}
+        h, c, gates = scan(
+            equations, inputs, (state, torch.zeros_like(state)), weights, given, keep=keep
+        )
+        gates = gates.split(self.n_units, -1)[:-1]
+        states = dict(zip(self.state_names, (h, *gates, c), strict=True))
+        outputs = affine(h.transpose(-3, -2), self.output_weight, self.output_bias)
+        return outputs.transpose(-3, -2), {name: states[name] for name in names}
 
     def step(
         self, input_t: Tensor, state: Tensor | None = None
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """One time step: (trial, input) -> output (trial, output), next state, named states."""
         state = self.initial_state(input_t) if state is None else state
-        drive = affine_step(input_t, self.input_weight, self.bias)
-        state, states = self._cell()(drive, state)
-        return affine_step(state, self.output_weight, self.output_bias), state, states
+        n_units = self.n_units
+        *drive, drive_c = affine_step(input_t, self.input_weight, self.bias).split(n_units, -1)
+        *own, own_c = affine_step(state, self.recurrent_weight).split(n_units, -1)
+        gates = [torch.sigmoid(x + y) for x, y in zip(drive, own, strict=True)]
+        if self.reset:
+            own_c = gates[0] * (own_c + self.candidate_bias[..., None, :])
+        c = self.function(drive_c + own_c)
+        h = torch.lerp(state, c, self.alpha * gates[-1])
+        output = affine_step(h, self.output_weight, self.output_bias)
+        return output, h, dict(zip(self.state_names, (h, *gates, c), strict=True))
 
     def initial_state(self, input_t: Tensor) -> Tensor:
         """State before the first step: h, zeros (trial, unit) for inputs (trial, input)."""
         return zeros(input_t, self.input_weight, self.n_units)
 
-    def _cell(self) -> Cell:
-        """(drive, h) -> (h, named states) of one step, with the parameters looked up once."""
-        recurrent_weight, n_units, alpha = self.recurrent_weight.mT, self.n_units, self.alpha
-        bias = self.candidate_bias[..., None, :] if self.reset else None
-        sizes = [recurrent_weight.shape[-1] - n_units, n_units]  # gates, candidate
+    def _inside_the_reset(self, inputs: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Weights for r, u and R_c h + b_rec, and the drive W_c x + b_c, which is not reset."""
+        sizes = [2 * self.n_units, self.n_units]
+        gates_weight, candidate_weight = self.input_weight.split(sizes, -2)
+        gates_bias, candidate_bias = self.bias.split(sizes, -1)
+        given = affine(inputs.transpose(-3, -2), candidate_weight, candidate_bias)
+        input_weight = torch.cat([gates_weight, torch.zeros_like(candidate_weight)], -2)
+        bias = torch.cat([gates_bias, self.candidate_bias], -1)
+        return (input_weight, self.recurrent_weight, bias), given.transpose(-3, -2)
 
-        def cell(drive: Tensor, h: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-            drive_gates, drive_c = drive.split(sizes, -1)
-            gates, own = (h @ recurrent_weight).split(sizes, -1)
-            gates = torch.sigmoid(drive_gates + gates)
-            states = {}
-            if bias is None:
-                u = gates
-            else:
-                r, u = gates.chunk(2, -1)
-                own, states = r * (own + bias), {"r": r}
-            c = self.activation(drive_c + own)
-            h = torch.lerp(h, c, u if alpha == 1 else alpha * u)
-            return h, {"h": h, **states, "u": u, "c": c}
 
-        return cell
+class Equations:
+    """The equations of a step and their derivatives, for the scan; c is kept as its memory.
+
+    Gates in the order r, u, q with q = R_c h_{t-1} + b_rec, and W_c x_t + b_c given; without reset
+    u, q with q the whole drive of c. With s the gradient of h_t and m that of c_t:
+    m grows by alpha s u and is multiplied by f', then
+    u: alpha s (c - h_{t-1})   r: m q   q: m r   h_{t-1}: s (1 - alpha u)
+    """
+
+    carries = True
+
+    def __init__(self, alpha: float, activation: str) -> None:
+        self.alpha = alpha
+        self.write, self.derive = WRITE[activation], THROUGH[activation]
+
+    def forward(self, step: Step) -> None:
+        """Drive to gates; c = f(given + r q) and h = h + alpha u (c - h)."""
+        for gate in step.gates[:-1]:
+            gate.sigmoid_()
+        *r, u, q = step.gates
+        if step.given is not None:
+            q = torch.addcmul(step.given, r[0], q, out=step.kept)
+        self.write(q, step.after.c)
+        torch.sub(step.after.c, step.before.h, out=step.kept)
+        torch.addcmul(step.before.h, step.kept, u, value=self.alpha, out=step.after.h)
+
+    def backward(self, step: Step, grad: Gradient) -> None:
+        """Gradient of h and c to that of the gates, of what is given and of h before."""
+        *r, u, q = step.gates
+        *of_r, of_u, of_q = grad.gates
+        torch.mul(grad.h, step.kept, out=of_u).mul_(self.alpha)
+        torch.mul(grad.h, u, out=grad.spare).mul_(self.alpha)
+        grad.h.sub_(grad.spare)
+        drive = of_q if step.given is None else grad.given
+        self.derive(grad.c.add_(grad.spare), step.after.c, drive)
+        if step.given is not None:
+            torch.mul(drive, q, out=of_r[0])
+            torch.mul(drive, r[0], out=of_q)
+        grad.c.zero_()  # c_{t-1} plays no part in step t
+
+    def through(self, step: Step, grad: Gradient) -> None:
+        """Gradient of r and u to that of their drive; q is a drive itself."""
+        for gate, of_gate in zip(step.gates[:-1], grad.gates[:-1], strict=True):
+            aten.sigmoid_backward.grad_input(of_gate, gate, grad_input=of_gate)
 
 
 class LeakyGRU(GRU):

@@ -16,8 +16,18 @@ matters.
 import torch
 from torch import Tensor, nn
 
-from model_zoo.sequence import Cell, affine, affine_step, recorded, uniform, unroll, zeros
+from model_zoo.gated_scan import Gradient, Step, scan
+from model_zoo.sequence import (
+    MINUS_ONE,
+    affine,
+    affine_step,
+    recorded,
+    uniform,
+    write_tanh,
+    zeros,
+)
 
+aten = torch.ops.aten
 STATES = ("h", "c", "i", "f", "g", "o")
 
 
@@ -70,36 +80,69 @@ class LSTM(nn.Module):
         """
         names = recorded(record, STATES)
         state = self.initial_state(inputs[..., 0, :]) if state is None else state
-        drive = affine(inputs, self.input_weight, self.bias)  # (trial, time, 4 unit)
-        states = unroll(self._cell(), drive, state, {"h", *names})
-        outputs = affine(states["h"], self.output_weight, self.output_bias)
-        return outputs, {name: states[name] for name in names}
+        weights = self.input_weight, self.recurrent_weight, self.bias
+        h, c, gates = scan(Equations(), inputs, state, weights, keep=not set(names) <= {"h"})
+        states = dict(zip(STATES, (h, c, *gates.chunk(4, -1)), strict=True))
+        outputs = affine(h.transpose(-3, -2), self.output_weight, self.output_bias)
+        return outputs.transpose(-3, -2), {name: states[name] for name in names}
 
     def step(
         self, input_t: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor], dict[str, Tensor]]:
         """One time step: (trial, input) -> output (trial, output), next state, named states."""
         state = self.initial_state(input_t) if state is None else state
+        h, c = state
         drive = affine_step(input_t, self.input_weight, self.bias)
-        state, states = self._cell()(drive, state)
-        return affine_step(state[0], self.output_weight, self.output_bias), state, states
+        i, f, g, o = (drive + affine_step(h, self.recurrent_weight)).chunk(4, -1)
+        i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
+        c = f * c + i * g
+        h = o * torch.tanh(c)
+        output = affine_step(h, self.output_weight, self.output_bias)
+        return output, (h, c), dict(zip(STATES, (h, c, i, f, g, o), strict=True))
 
     def initial_state(self, input_t: Tensor) -> tuple[Tensor, Tensor]:
         """(h, c) before the first step: zeros (trial, unit) for inputs (trial, input)."""
         none = zeros(input_t, self.input_weight, self.n_units)
         return none, none
 
-    def _cell(self) -> Cell:
-        """(drive, (h, c)) -> ((h, c), named states) of one step."""
-        recurrent_weight, n_units = self.recurrent_weight.mT, self.n_units
 
-        def cell(drive: Tensor, state: tuple[Tensor, Tensor]) -> tuple[tuple, dict[str, Tensor]]:
-            h, c = state
-            i_f, g, o = (drive + h @ recurrent_weight).split([2 * n_units, n_units, n_units], -1)
-            i, f = torch.sigmoid(i_f).chunk(2, -1)
-            g, o = torch.tanh(g), torch.sigmoid(o)
-            c = f * c + i * g
-            h = o * torch.tanh(c)
-            return (h, c), {"h": h, "c": c, "i": i, "f": f, "g": g, "o": o}
+class Equations:
+    """The equations of a step and their derivatives, for the scan; gates in the order i, f, g, o.
 
-        return cell
+    With s the gradient of h_t and m that of c_t: m grows by s o (1 - tanh(c)^2), then
+    o: s tanh(c)   i: m g   f: m c_{t-1}   g: m i   c_{t-1}: m f
+    """
+
+    carries = False
+
+    def forward(self, step: Step) -> None:
+        """Drive to gates; c = f c + i g and h = o tanh(c)."""
+        i, f, g, o = step.gates
+        g += g  # tanh(z) = 2 sigmoid(2z) - 1, so that one sigmoid serves all gates
+        step.all_gates.sigmoid_()
+        torch.add(MINUS_ONE, g, alpha=2, out=g)
+        torch.mul(f, step.before.c, out=step.after.c).addcmul_(i, g)
+        write_tanh(step.after.c, step.kept)
+        torch.mul(o, step.kept, out=step.after.h)
+
+    def backward(self, step: Step, grad: Gradient) -> None:
+        """Gradient of h and c to that of the gates and of c before."""
+        i, f, g, o = step.gates
+        of_i, of_f, of_g, of_o = grad.gates
+        torch.mul(grad.h, step.kept, out=of_o)
+        torch.mul(grad.h, o, out=grad.spare)
+        aten.tanh_backward.grad_input(grad.spare, step.kept, grad_input=grad.spare)
+        grad.c.add_(grad.spare)
+        torch.mul(grad.c, g, out=of_i)
+        torch.mul(grad.c, step.before.c, out=of_f)
+        torch.mul(grad.c, i, out=of_g)
+        grad.c.mul_(f)
+
+    def through(self, step: Step, grad: Gradient) -> None:
+        """Gradient of the gates to that of their drive."""
+        i, f, g, o = step.gates
+        of_i, of_f, of_g, of_o = grad.gates
+        aten.sigmoid_backward.grad_input(of_i, i, grad_input=of_i)
+        aten.sigmoid_backward.grad_input(of_f, f, grad_input=of_f)
+        aten.tanh_backward.grad_input(of_g, g, grad_input=of_g)
+        aten.sigmoid_backward.grad_input(of_o, o, grad_input=of_o)

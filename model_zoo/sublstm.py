@@ -20,18 +20,11 @@ where f leaves the interval.
 import torch
 from torch import Tensor, nn
 
-from model_zoo.sequence import (
-    Cell,
-    affine,
-    affine_step,
-    glorot,
-    recorded,
-    uniform,
-    unroll,
-    zeros,
-)
+from model_zoo.gated_scan import Gradient, Step, scan
+from model_zoo.sequence import affine, affine_step, glorot, recorded, uniform, zeros
 from repsim.errors import RepsimError
 
+aten = torch.ops.aten
 STATES = ("h", "c", "i", "f", "o", "z")
 
 
@@ -91,19 +84,32 @@ class SubLSTM(nn.Module):
         """
         names = recorded(record, STATES)
         state = self.initial_state(inputs[..., 0, :]) if state is None else state
-        drive = affine(inputs, self.input_weight, self._bias())  # (trial, time, gate * unit)
-        states = unroll(self._cell(), drive, state, {"h", *names})
-        outputs = affine(states["h"], self.output_weight, self.output_bias)
-        return outputs, {name: states[name] for name in names}
+        weights = self.input_weight, self.recurrent_weight, self._bias()
+        given = None
+        if self.forget == "fixed":
+            given = torch.sigmoid(self.forget_bias)[..., None, None, :]  # (1, 1, unit)
+        keep = not set(names) <= {"h"}
+        h, c, gates = scan(Equations(), inputs, state, weights, given, keep=keep)
+        i, o, z, *f = gates.split(self.n_units, -1)
+        f = f[0] if given is None else given.expand_as(c)
+        outputs = affine(h.transpose(-3, -2), self.output_weight, self.output_bias)
+        states = dict(zip(STATES, (h, c, i, f, o, z), strict=True))
+        return outputs.transpose(-3, -2), {name: states[name] for name in names}
 
     def step(
         self, input_t: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor], dict[str, Tensor]]:
         """One time step: (trial, input) -> output (trial, output), next state, named states."""
         state = self.initial_state(input_t) if state is None else state
+        h, c = state
         drive = affine_step(input_t, self.input_weight, self._bias())
-        state, states = self._cell()(drive, state)
-        return affine_step(state[0], self.output_weight, self.output_bias), state, states
+        gates = torch.sigmoid(drive + affine_step(h, self.recurrent_weight))
+        i, o, z, *f = gates.split(self.n_units, -1)
+        f = f[0] if f else torch.sigmoid(self.forget_bias)[..., None, :].expand_as(c)
+        c = f * c + z - i
+        h = torch.sigmoid(c) - o
+        output = affine_step(h, self.output_weight, self.output_bias)
+        return output, (h, c), dict(zip(STATES, (h, c, i, f, o, z), strict=True))
 
     def initial_state(self, input_t: Tensor) -> tuple[Tensor, Tensor]:
         """(h, c) before the first step: zeros (trial, unit) for inputs (trial, input)."""
@@ -115,23 +121,41 @@ class SubLSTM(nn.Module):
         gated = self.forget == "gated"
         return torch.cat([self.bias, self.forget_bias], -1) if gated else self.bias
 
-    def _cell(self) -> Cell:
-        """(drive, (h, c)) -> ((h, c), named states) of one step."""
-        recurrent_weight = self.recurrent_weight.mT
-        fixed = None
-        if self.forget == "fixed":
-            fixed = torch.sigmoid(self.forget_bias)[..., None, :]  # (1, unit)
 
-        def cell(drive: Tensor, state: tuple[Tensor, Tensor]) -> tuple[tuple, dict[str, Tensor]]:
-            h, c = state
-            gates = torch.sigmoid(drive + h @ recurrent_weight)  # (trial, gate * unit)
-            if fixed is None:
-                i, o, z, f = gates.chunk(4, -1)
-            else:
-                i, o, z = gates.chunk(3, -1)
-                f = fixed.expand_as(c)
-            c = f * c + (z - i)
-            h = torch.sigmoid(c) - o
-            return (h, c), {"h": h, "c": c, "i": i, "f": f, "o": o, "z": z}
+class Equations:
+    """The equations of a step and their derivatives, for the scan; gates in the order i, o, z, f.
 
-        return cell
+    A fixed f is given and no gate. With s the gradient of h_t and m that of c_t:
+    m grows by s sigmoid'(c), then
+    o: -s   z: m   i: -m   f: m c_{t-1}   c_{t-1}: m f
+    No gate's gradient is multiplied by another gate, the point of the paper.
+    """
+
+    carries = False
+
+    def forward(self, step: Step) -> None:
+        """Drive to gates; c = f c + z - i and h = sigmoid(c) - o."""
+        step.all_gates.sigmoid_()
+        i, o, z, *f = step.gates
+        f = f[0] if step.given is None else step.given
+        torch.addcmul(z, f, step.before.c, out=step.after.c).sub_(i)
+        torch.sigmoid(step.after.c, out=step.kept)
+        torch.sub(step.kept, o, out=step.after.h)
+
+    def backward(self, step: Step, grad: Gradient) -> None:
+        """Gradient of h and c to that of the gates and of c before."""
+        of_i, of_o, of_z, *of_f = grad.gates
+        gated = step.given is None
+        f, of_f = (step.gates[3], of_f[0]) if gated else (step.given, grad.given)
+        torch.neg(grad.h, out=of_o)
+        aten.sigmoid_backward.grad_input(grad.h, step.kept, grad_input=grad.spare)
+        grad.c.add_(grad.spare)
+        of_z.copy_(grad.c)
+        torch.neg(grad.c, out=of_i)
+        torch.mul(grad.c, step.before.c, out=of_f)
+        grad.c.mul_(f)
+
+    def through(self, step: Step, grad: Gradient) -> None:
+        """Gradient of the gates to that of their drive."""
+        delta = grad.all_gates
+        aten.sigmoid_backward.grad_input(delta, step.all_gates, grad_input=delta)

@@ -10,6 +10,7 @@ from torch.func import functional_call, stack_module_state
 import repsim
 from model_zoo import MODELS
 from model_zoo.lstm import LSTM
+from model_zoo.sequence import affine
 from model_zoo.sublstm import SubLSTM
 from repsim.errors import RepsimError
 
@@ -182,9 +183,12 @@ class Unseeded(LSTM):
 
 
 class Detached(LSTM):
-    def _cell(self):
-        cell = super()._cell()
-        return lambda drive, state: cell(drive, (state[0], state[1].detach() * 0))
+    """No gradient through time."""
+
+    def forward(self, inputs, state=None, **options):
+        _, states = super().forward(inputs, state, record=("h",))
+        outputs = affine(states["h"].detach(), self.output_weight, self.output_bias)
+        return outputs, states
 
 
 class Forgetful(SubLSTM):

@@ -5,13 +5,14 @@ import torch
 
 from model_zoo.sequence import (
     ACTIVATIONS,
+    THROUGH,
+    WRITE,
     activation_named,
     affine,
     affine_step,
     glorot,
     recorded,
     uniform,
-    unroll,
     zeros,
 )
 from repsim.errors import RepsimError
@@ -43,17 +44,6 @@ def test_zeros_have_the_networks_of_both():
     assert zeros(normal(4, 3).float(), normal(2, 3), 7).dtype == torch.float64
 
 
-def test_unroll_keeps_what_is_named():
-    drive = normal(2, 5, 3)
-
-    def cell(drive_t, state):
-        return state + drive_t, {"sum": state + drive_t, "drive": drive_t}
-
-    kept = unroll(cell, drive, torch.zeros(2, 3), ("sum",))
-    assert list(kept) == ["sum"]
-    torch.testing.assert_close(kept["sum"], drive.cumsum(1), rtol=0, atol=1e-14)
-
-
 def test_recorded():
     names = ("h", "c")
     assert recorded(True, names) == names
@@ -67,6 +57,21 @@ def test_recorded():
 def test_activations_are_those_of_torch(name):
     x = normal(100)
     torch.testing.assert_close(activation_named(name)(x), getattr(torch.nn.functional, name)(x))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 3e-7), (torch.float64, 1e-15)])
+def test_written_activations_are_those_of_torch(name, dtype, tolerance):
+    x = 3 * normal(100).to(dtype)
+    out = torch.empty_like(x)
+    WRITE[name](x, out)
+    x.requires_grad_()
+    expected = ACTIVATIONS[name](x)
+    torch.testing.assert_close(out, expected.detach(), rtol=tolerance, atol=tolerance)
+    grad, of_x = normal(100, seed=1).to(dtype), torch.empty_like(out)
+    THROUGH[name](grad, out, of_x)
+    expected = torch.autograd.grad(expected, x, grad)[0]
+    torch.testing.assert_close(of_x, expected, rtol=0, atol=10 * tolerance)
 
 
 def test_initial_values_fill_their_range():
