@@ -35,9 +35,11 @@ def test_equals_torch():
     torch.testing.assert_close(states["h"][:, -1], h[0], rtol=0, atol=1e-13)
     torch.testing.assert_close(states["c"][:, -1], c[0], rtol=0, atol=1e-13)
     torch.testing.assert_close(outputs, expected @ model.output_weight.T + model.output_bias)
+    mine = model.input_weight, model.recurrent_weight, model.bias
+    theirs = twin.weight_ih_l0, twin.weight_hh_l0, twin.bias_ih_l0
     gradients = [
-        torch.autograd.grad(h.cos().sum(), [inputs, weight])
-        for h, weight in ((states["h"], model.recurrent_weight), (expected, twin.weight_hh_l0))
+        torch.autograd.grad(h.cos().sum(), [inputs, *weights])
+        for h, weights in ((states["h"], mine), (expected, theirs))
     ]
     torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-11)
 
