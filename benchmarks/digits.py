@@ -1,11 +1,8 @@
 """SubLSTM, with gated and with fixed forget, against LSTM on images read row by row.
 
     python benchmarks/digits.py                      (digits of scikit-learn, 2 minutes)
-    python benchmarks/digits.py --mnist mnist.npz    (hours on a CPU; add --device cuda)
 
-With --mnist, sequential MNIST as in Costa et al. 2017 (784 steps of one pixel, 100 units, RMSProp
-with momentum, learning rate 1e-4) and their accuracies next to ours. The file holds x_train,
-y_train, x_test, y_test; --pixels 28 reads whole rows, --images takes fewer of them.
+Sequential MNIST as in Costa et al. 2017, pixel by pixel, is sequential_mnist.py.
 """
 
 import argparse
@@ -28,7 +25,6 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "subLSTM gated": SubLSTM,
     "subLSTM fixed": lambda *sizes, **options: SubLSTM(*sizes, forget="fixed", **options),
 }
-PAPER = {"LSTM": 97.96, "subLSTM gated": 97.29, "subLSTM fixed": 97.27}
 
 
 def main() -> None:
@@ -36,17 +32,8 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=5)
     options.add_argument("--epochs", type=int, default=60)
     options.add_argument("--threads", type=int, default=1)
-    options.add_argument("--mnist", metavar="PATH")
-    options.add_argument("--pixels", type=int, default=1, help="of MNIST, read at a time")
-    options.add_argument("--images", type=int, default=60_000, help="of MNIST to train on")
-    options.add_argument("--units", type=int, default=100, help="on MNIST")
-    options.add_argument("--rate", type=float, default=1e-4, help="learning rate on MNIST")
-    options.add_argument("--device", default="cpu")
     chosen = options.parse_args()
     torch.set_num_threads(chosen.threads)
-    if chosen.mnist:
-        sequential_mnist(chosen)
-        return
     images, labels = load_digits_by_rows()
     print("digits, 8 rows of 8 pixels, 50 units, 1437 images to train and 360 to test")
     print(f"{'':16s}{'accuracy %':>12s}{'deviation':>11s}{'worst':>8s}{'seconds a run':>15s}")
@@ -103,39 +90,6 @@ def one_epoch(
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     found = [model(part, record=False)[0][:, -1].argmax(-1) for part in images.split(500)]
     return float((torch.cat(found) == labels).float().mean())
-
-
-def read_mnist(path: str, pixels: int, device: str) -> dict[str, tuple[Tensor, Tensor]]:
-    """Images (image, step, pixels) and labels: train, kept (a sixth of train) and test."""
-    data = {name: torch.tensor(values).to(device) for name, values in np.load(path).items()}
-    sets = {}
-    for name in ("train", "test"):
-        images = data[f"x_{name}"].float() / 255
-        sets[name] = images.reshape(len(images), -1, pixels), data[f"y_{name}"].long()
-    n_kept = len(sets["train"][0]) // 6
-    sets["kept"] = tuple(values[-n_kept:] for values in sets["train"])
-    return sets | {"train": tuple(values[:-n_kept] for values in sets["train"])}
-
-
-def sequential_mnist(chosen: argparse.Namespace) -> None:
-    """The epoch that is best on images kept from training decides which test accuracy counts."""
-    sets = read_mnist(chosen.mnist, chosen.pixels, chosen.device)
-    x_train, y_train = (values[: chosen.images] for values in sets["train"])
-    print(f"MNIST, {x_train.shape[1]} steps, {chosen.units} units, {len(x_train)} images to train")
-    for name, model_class in MODELS.items():
-        generator = torch.Generator().manual_seed(0)
-        model = model_class(chosen.pixels, chosen.units, 10, generator=generator).to(chosen.device)
-        optimiser = torch.optim.RMSprop(model.parameters(), lr=chosen.rate, momentum=0.9)
-        best, found, start = 0.0, 0.0, time.perf_counter()
-        for epoch in range(chosen.epochs):
-            one_epoch(model, optimiser, x_train, y_train, 50, generator)
-            validated = accuracy(model, *sets["kept"])
-            if validated > best:
-                best, found = validated, accuracy(model, *sets["test"])
-            taken = time.perf_counter() - start
-            paper = f"   paper {PAPER[name]:.2f} %" if chosen.pixels == 1 else ""
-            shown = f"{name:16s} epoch {epoch + 1:3d}{100 * found:8.2f} %{paper}{taken:9.0f} s"
-            print(shown, flush=True)
 
 
 if __name__ == "__main__":

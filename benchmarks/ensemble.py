@@ -1,14 +1,15 @@
-"""Many networks side by side against one after another with torch.nn.RNN, forward and backward.
+"""Many networks side by side against one after another with torch's own, forward and backward.
 
     python benchmarks/ensemble.py            (about 3 minutes on two cores; prints markdown)
+    python benchmarks/ensemble.py --model lstm --units 64
     python benchmarks/ensemble.py --device cuda
 
 Every network has its own 64 trials of 100 steps, 7 inputs, 3 outputs, cross entropy on all steps.
 One network-step is one time step of one network's batch, there and back: states, readout, loss and
-all gradients. The peer is torch.nn.RNN with a torch.nn.Linear readout, with as many threads as
-serve it best; ours are the same weights in VanillaRNN, in groups that fit the cache, on processes
-of one thread. The two take turns, and a number is the median of the turns. `difference` is the
-largest difference between our gradients and the peer's, over the peer's largest.
+all gradients. The peer is torch.nn.RNN or LSTM with a torch.nn.Linear readout, with as many threads
+as serve it best; ours are the same weights in VanillaRNN or LSTM, in groups that fit the cache, on
+processes of one thread. The two take turns, and a number is the median of the turns. `difference`
+is the largest difference between our gradients and the peer's, over the peer's largest.
 """
 
 import argparse
@@ -24,16 +25,19 @@ from torch.func import functional_call, stack_module_state
 from torch.nn.functional import cross_entropy
 
 from model_zoo.line import keep_freed_memory
+from model_zoo.lstm import LSTM
 from model_zoo.rnn import VanillaRNN
 from model_zoo.training import fitting_threads, networks_together
 from repsim.workers import Worker
 
 TRIALS, TIME, INPUTS, OUTPUTS = 64, 100, 7, 3
+MODELS, PEERS = {"rnn": VanillaRNN, "lstm": LSTM}, {VanillaRNN: nn.RNN, LSTM: nn.LSTM}
 UNITS, NETWORKS = (16, 32, 64, 128, 256), (1, 4, 16, 64)
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--model", choices=MODELS, default="rnn")
     options.add_argument("--units", type=int, nargs="+", default=UNITS)
     options.add_argument("--networks", type=int, nargs="+", default=NETWORKS)
     options.add_argument("--turns", type=int, default=7)
@@ -44,7 +48,8 @@ def main() -> None:
     workers = [Worker() for _ in range(chosen.workers if chosen.device == "cpu" else 0)]
     for worker in workers:
         worker.call(keep_freed_memory)
-    print("| units | networks | side by side | nn.RNN, threads | times faster | difference |")
+    peer = f"nn.{chosen.model.upper()}, threads"
+    print(f"| units | networks | side by side | {peer} | times faster | difference |")
     print("|---|---|---|---|---|---|")
     for n_units in chosen.units:
         for n_networks in chosen.networks:
@@ -56,7 +61,7 @@ def main() -> None:
 def row(n_units: int, n_networks: int, workers: list[Worker], chosen: Any) -> str:
     """One line of the table, network-steps a second."""
     data = [batch(seed) for seed in range(n_networks)]
-    models = [model_of(seed, n_units) for seed in range(n_networks)]
+    models = [model_of(chosen.model, seed, n_units) for seed in range(n_networks)]
     ours, peers, best = [], {1: [], chosen.workers: []}, chosen.workers
     for _ in range(chosen.turns):
         ours.append(side_by_side(models, data, workers, chosen))
@@ -79,13 +84,14 @@ def batch(seed: int) -> tuple[Tensor, Tensor]:
     return inputs, torch.randint(0, OUTPUTS, (TRIALS, TIME), generator=rng)
 
 
-def model_of(seed: int, n_units: int) -> VanillaRNN:
+def model_of(name: str, seed: int, n_units: int) -> nn.Module:
     """A network of its seed."""
-    return VanillaRNN(INPUTS, n_units, OUTPUTS, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    return MODELS[name](INPUTS, n_units, OUTPUTS, generator=generator)
 
 
 def group_pass(
-    models: list[VanillaRNN], data: list[tuple[Tensor, Tensor]], device: str
+    models: list[nn.Module], data: list[tuple[Tensor, Tensor]], device: str
 ) -> Callable[[], list[Tensor]]:
     """Forward and backward of some networks side by side; returns the gradients."""
     parameters, _ = stack_module_state(models)
@@ -102,13 +108,13 @@ def group_pass(
 
 
 def peer_pass(
-    model: VanillaRNN, data: tuple[Tensor, Tensor], device: str
+    model: nn.Module, data: tuple[Tensor, Tensor], device: str
 ) -> Callable[[], list[Tensor]]:
-    """Forward and backward of torch.nn.RNN with the weights of a model."""
+    """Forward and backward of the peer with the weights of a model."""
     n_units = model.n_units
-    rnn = nn.RNN(INPUTS, n_units, batch_first=True)
+    rnn = PEERS[type(model)](INPUTS, n_units, batch_first=True)
     readout = nn.Linear(n_units, OUTPUTS)
-    copied = (model.input_weight, model.recurrent_weight, model.bias, torch.zeros(n_units))
+    copied = (model.input_weight, model.recurrent_weight, model.bias, torch.zeros_like(model.bias))
     for mine, theirs in zip(copied, rnn.parameters(), strict=True):
         theirs.data.copy_(mine)
     readout.load_state_dict({"weight": model.output_weight, "bias": model.output_bias})
@@ -144,7 +150,7 @@ def synchronise(device: str) -> None:
 
 
 def share_of_a_worker(
-    models: list[VanillaRNN], data: list, together: int, seconds: float, device: str
+    models: list[nn.Module], data: list, together: int, seconds: float, device: str
 ) -> tuple[int, float, float]:
     """The turn of one process: its networks, in groups."""
     groups = [slice(k, k + together) for k in range(0, len(models), together)]
