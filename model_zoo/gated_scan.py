@@ -64,7 +64,10 @@ class Equations(Protocol):
         """The drive in step.gates becomes the gates; step.after is written."""
 
     def backward(self, step: Step, grad: Gradient) -> None:
-        """grad.h and grad.c of step.after become those of step.before; grad.gates is written."""
+        """grad.h and grad.c of step.after become those of step.before; grad.gates is written.
+
+        And grad.given, where a drive is given.
+        """
 
     def through(self, step: Step, grad: Gradient) -> None:
         """In grad.gates, the gradient of the gates becomes that of their drive."""
@@ -190,7 +193,9 @@ def scan(
     """
     input_weight, recurrent_weight, bias = weights
     weight = torch.cat([recurrent_weight, input_weight, bias[..., None]], -1)
-    many, n_networks = state[0].dim() == 3, len(state[0]) if state[0].dim() == 3 else 1
+    axes = inputs.shape[:-3], state[0].shape[:-2], state[1].shape[:-2], weight.shape[:-2]
+    networks = torch.broadcast_shapes(*axes)  # (), or their number
+    n_networks = networks[0] if networks else 1
     n_trials, n_steps = inputs.shape[-3:-1]
     whole = [  # network first
         None if one is None else one.expand(n_networks, n_trials, n_steps, one.shape[-1])
@@ -201,4 +206,4 @@ def scan(
     keep = keep or torch.is_grad_enabled()
     found = GatedScan.apply(equations, keep, inputs, h, c, weight, given)
     found = [one.permute(1, 2, 0, 3) for one in found]
-    return tuple(found) if many else tuple(one[0] for one in found)
+    return tuple(found) if networks else tuple(one[0] for one in found)

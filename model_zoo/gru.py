@@ -39,6 +39,9 @@ aten = torch.ops.aten
 class GRU(nn.Module):
     """GRU with a linear readout; the states are h, r, u and c, without r where reset is False.
 
+    The gradient of a sequence can be taken once; for second derivatives, and for torch.func
+    transforms such as jacrev, use step.
+
     n_inputs, n_units, n_outputs   sizes of x, h and y
     alpha        share of the update made in one step, dt / tau
     reset        whether there is a reset gate

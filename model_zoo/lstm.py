@@ -34,6 +34,9 @@ STATES = ("h", "c", "i", "f", "g", "o")
 class LSTM(nn.Module):
     """LSTM with a linear readout; the states are h, c, i, f, g and o.
 
+    The gradient of a sequence can be taken once; for second derivatives, and for torch.func
+    transforms such as jacrev, use step.
+
     n_inputs, n_units, n_outputs   sizes of x, h and y
     forget_bias  added to the initial b_f, so that a new network remembers; 1 as in Jozefowicz et
                  al. 2015, torch has none

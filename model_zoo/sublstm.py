@@ -31,6 +31,9 @@ STATES = ("h", "c", "i", "f", "o", "z")
 class SubLSTM(nn.Module):
     """SubLSTM with a linear readout; the states are h, c, i, f, o and z.
 
+    The gradient of a sequence can be taken once; for second derivatives, and for torch.func
+    transforms such as jacrev, use step.
+
     n_inputs, n_units, n_outputs   sizes of x, h and y
     forget       "gated", or "fixed" for the learned constant of fix-subLSTM
     forget_bias  initial b_f

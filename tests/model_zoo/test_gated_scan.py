@@ -171,6 +171,16 @@ def test_networks_side_by_side_are_the_networks_alone(name, shared, dtype, toler
 
 
 @EVERY
+def test_networks_can_share_the_first_state(name):
+    models, inputs = [made(name, seed) for seed in range(NETWORKS)], normal(TRIALS, TIME, INPUTS)
+    parameters, _ = stack_module_state(models)
+    _, first, _ = models[0].step(normal(TRIALS, INPUTS, seed=1))
+    outputs, _ = functional_call(models[0], parameters, (inputs, first))
+    for mine, model in zip(outputs, models, strict=True):
+        torch.testing.assert_close(mine, model(inputs, first)[0], rtol=0, atol=1e-13)
+
+
+@EVERY
 def test_single_precision_stays_near_double(name):
     model, inputs = made(name), normal(TRIALS, 50, INPUTS)
     exact = model(inputs)
