@@ -142,10 +142,11 @@ class Equations:
         grad.c.mul_(f)
 
     def through(self, step: Step, grad: Gradient) -> None:
-        """Gradient of the gates to that of their drive."""
-        i, f, g, o = step.gates
-        of_i, of_f, of_g, of_o = grad.gates
-        aten.sigmoid_backward.grad_input(of_i, i, grad_input=of_i)
-        aten.sigmoid_backward.grad_input(of_f, f, grad_input=of_f)
-        aten.tanh_backward.grad_input(of_g, g, grad_input=of_g)
-        aten.sigmoid_backward.grad_input(of_o, o, grad_input=of_o)
+        """Gradient of the gates to that of their drive.
+
+        One pass as if all were sigmoids is faster than one a gate; that of g is put right after.
+        """
+        delta, of_g = grad.all_gates, grad.gates[2]
+        aten.tanh_backward.grad_input(of_g, step.gates[2], grad_input=grad.spare)
+        aten.sigmoid_backward.grad_input(delta, step.all_gates, grad_input=delta)
+        of_g.copy_(grad.spare)
