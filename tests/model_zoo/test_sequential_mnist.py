@@ -64,6 +64,7 @@ def test_the_page_shows_the_test_accuracy_of_the_best_round(
     run(benchmark, monkeypatch, images, tmp_path, "--rounds", "2")
     run(benchmark, monkeypatch, images, tmp_path, "--rounds", "0", "--write", f"{tmp_path}/p.md")
     lines = (tmp_path / "p.md").read_text().splitlines()
+    assert sum(line.startswith("The order is ") for line in lines) == 1
     x, y = benchmark.read_mnist(images, "cpu")["test"]
     for name in benchmark.MODELS:
         kept = [torch.load(benchmark.saved_round(tmp_path, name, k))["kept"] for k in range(2)]
