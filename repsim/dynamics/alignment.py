@@ -10,6 +10,7 @@ double. Traces are set aside: C leaves the identity alone. A lower bound says ho
 be from the best, and the second-best minimum how far the next one is.
 """
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from repsim.dynamics.search import SEARCH_TOLERANCE, SEARCHES, Search, best, race
-from repsim.dynamics.starts import starting_transforms
+from repsim.dynamics.starts import N_STARTS, starting_transforms
 from repsim.dynamics.trust_region import Problems, descend
 from repsim.errors import RepsimError
 
@@ -29,7 +30,7 @@ COPY = 1e-8  # loss of what may be a rotated copy, which is worked out to the la
 GRADIENT_TOLERANCE = 1e-7
 FIRST_INNER = 6  # steps of the inner solver that lead rotated copies home
 MAX_ITERATIONS = 60
-BATCH_ENTRIES = 2**18  # numbers in one array of a batch: 1 MB
+BATCH_ENTRIES = 2**20  # numbers in the transforms of a batch's starts: 4 MB
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,12 @@ def conjugacy(a: Any, b: Any, *, effort: str = "thorough", seed: int = 0) -> Con
     a, b     (n, n) or stacks (k, n, n), numpy or torch; the smaller of unequal sizes is padded with
              zeros. Gradients flow to both with C held fixed, which is exact at an optimum (envelope
              theorem), and are 0 where the residual is.
-    effort   "thorough": 46 starts and mirror images of the best; "fast": 18 starts, a quarter of
-             the work, .0002 rad higher on average and .003 at worst on 200 pairs of operators.
-             Neither proves that its minimum is the lowest
-    seed     of the drawn starts; the same seed gives the same bits
+    effort   "thorough" or "fast", half the work. Neither proves that its minimum is the lowest
+    seed     of the drawn starts and mirrors; the same seed gives the same bits
     returns  Conjugacy; the same for (a, b) and (b, a) with C transposed
     raises   RepsimError for a zero, non-square, non-finite or mismatched operator
-    cost     thorough: about 7,400 Hessian products, 8 n^3 each, a pair; fast: 1,500; rotated copies
-             a small part of it. Batches of pairs run on as many threads as torch may use
+    cost     about 3,600 Hessian products, 8 n^3 each, a pair; rotated copies a small part of it.
+             Batches of pairs run on as many threads as torch may use
     source   Ostrow et al. 2023, arXiv:2306.10168, section 3
     """
     if effort not in SEARCHES:
@@ -102,15 +101,15 @@ def _fields(a: Tensor, b: Tensor, transform: Tensor, second_best: Tensor) -> dic
 
 
 def _solve_all(a: Tensor, b: Tensor, search: Search, seed: int) -> tuple[Tensor, Tensor]:
-    """All pairs, in batches that fit the cache, one a thread.
+    """All pairs, in batches, one a thread.
 
     Products of small matrices gain nothing from threads of their own, and on a busy machine these
-    wait for one another: each batch has one, whatever torch may use.
+    wait for one another: each batch has one, whatever torch may use. An even number of equal
+    batches keeps two threads busy to the end.
     """
-    size = max(
-        1, BATCH_ENTRIES // ((14 + search.mixtures + search.random_starts) * a.shape[-1] ** 2)
-    )
-    batches = list(zip(a.split(size), b.split(size), strict=True))
+    size = max(1, BATCH_ENTRIES // (N_STARTS * a.shape[-1] ** 2))
+    n_batches = min(len(a), 2 * math.ceil(len(a) / (2 * size)))
+    batches = list(zip(a.tensor_split(n_batches), b.tensor_split(n_batches), strict=True))
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -129,11 +128,12 @@ def _solve(a: Tensor, b: Tensor, search: Search, seed: int) -> tuple[Tensor, Ten
     traces = [x.diagonal(0, -2, -1).mean(-1)[:, None, None] for x in (a, b)]
     identity = torch.eye(a.shape[-1]).to(a)
     a, b = (x - trace * identity for x, trace in zip((a, b), traces, strict=True))
+    starts = starting_transforms(a, b, seed)
     size = (_norm(a) * _norm(b)).sqrt().clamp(min=1e-6)[:, None, None]
     a, b = a / size, b / size
     frame = torch.linalg.eigh(a + a.mT)[1]
     a = frame.mT @ a @ frame
-    found, second = _search(a, b, frame, search, seed)
+    found, second = _search(a, b, frame.mT.float()[:, None] @ starts, search, seed)
     found = descend(found, MAX_ITERATIONS, 40, GRADIENT_TOLERANCE)
     copies = (found.loss < COPY).nonzero()[:, 0]
     if len(copies):
@@ -144,14 +144,13 @@ def _solve(a: Tensor, b: Tensor, search: Search, seed: int) -> tuple[Tensor, Ten
 
 
 def _search(
-    a: Tensor, b: Tensor, frame: Tensor, search: Search, seed: int
+    a: Tensor, b: Tensor, starts: Tensor, search: Search, seed: int
 ) -> tuple[Problems, Tensor]:
     """The best minimum of each pair, near enough for Newton's method, and the second residual."""
-    starts = starting_transforms(a, b, frame.mT, search.mixtures, search.random_starts, seed)
     n_pairs, n_starts = starts.shape[:2]
     pair = torch.arange(n_pairs).repeat_interleave(n_starts)
-    single = (x.to(torch.float32) for x in (a[pair], b[pair], starts.flatten(0, 1)))
-    problems = descend(Problems.at(*single), 2, FIRST_INNER, SEARCH_TOLERANCE)
+    problems = Problems.at(a.float()[pair], b.float()[pair], starts.flatten(0, 1))
+    problems = descend(problems, 2, FIRST_INNER, SEARCH_TOLERANCE)
     found = best(problems, n_pairs, 2)
     searched = (2 * found.loss[::2]).sqrt() > _lower_bound(a, b) + EXACT
     if searched.any():

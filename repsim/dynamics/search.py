@@ -1,56 +1,71 @@
-"""Many starts of one problem race, then the best are mirrored: ever fewer go on, by their losses.
+"""From many starts of one problem a pool of minima, then mirror images of all that are in it.
 
 Starts reach a dozen or more minima a pair, most within .001 of the best, and losses say nothing of
-which for some forty conjugate-gradient steps: so many are needed, in single precision, and few are
-dropped early. The best minimum is as often of one determinant as of the other. Mirroring a good
-minimum along an odd number of axes goes over to the other determinant and does not fall back;
-it meets the best minimum about twice as often as a fresh start.
+which for some forty conjugate-gradient steps: every start finds the best with probability .1.
+Mirroring a minimum along an odd number of axes goes over to the other determinant and does not fall
+back, and here losses tell at once: of sixty mirror images the best few hold most of what is to be
+gained. Rounds of them go on until none has improved a pair's best minimum for some time. A pool
+that is wide, not the best few alone, keeps the rounds from running in circles.
 """
 
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from repsim.dynamics.trust_region import Problems, descend
 
 SEARCH_TOLERANCE = 3e-5
 SAME = 0.9999  # cosine between the moved operators of two starts in one minimum
-AXES = (1, 3, 5, 7)  # how many axes are mirrored
+AXES = (1, 3, 5, 7, 9)  # how many axes are mirrored
+ROUNDS = 20  # at most
+GAIN = 1e-5  # in the residual, over the square root of 2
 
 
 @dataclass(frozen=True)
 class Search:
     """How thoroughly minima are sought. A stage is (Newton steps, inner steps, starts in it).
 
-    mixtures       starts from drawn mixtures, beside the fourteen fixed ones
-    random_starts  uniform on the group
-    stages         of the starts, after two Newton steps that solve rotated copies
-    rounds         of mirroring the best minima
-    mirrored       stages of each round; the first takes in all the mirror images
+    stages    of the starts, after two Newton steps that solve rotated copies
+    pool      minima that are mirrored
+    mirrored  stages of a round, of the best mirror images
+    patience  rounds without gain after which a pair is done
     """
 
-    mixtures: int
-    random_starts: int
     stages: tuple[tuple[int, int, int], ...]
-    rounds: int
-    mirrored: tuple[tuple[int, int, int], ...] = ((8, 8, 16), (5, 10, 6), (6, 15, 3))
+    pool: int
+    mirrored: tuple[tuple[int, int, int], ...]
+    patience: int
 
 
 SEARCHES = {
-    "fast": Search(4, 0, ((8, 8, 18), (5, 10, 9), (4, 20, 3)), 0),
-    "thorough": Search(16, 16, ((6, 4, 46), (5, 8, 38), (6, 12, 18), (6, 15, 5)), 3),
+    "fast": Search(
+        ((6, 6, 20), (5, 8, 14), (5, 12, 10)), 10, ((4, 6, 8), (5, 10, 4), (5, 15, 2)), 3
+    ),
+    "thorough": Search(
+        ((6, 6, 20), (5, 8, 20), (5, 12, 16)), 16, ((4, 6, 16), (5, 10, 8), (5, 15, 4)), 6
+    ),
 }
 
 
 def race(problems: Problems, n_pairs: int, search: Search, seed: int) -> Problems:
     """The two best minima of each pair."""
     rng = torch.Generator().manual_seed(seed)
-    problems = _stages(problems, n_pairs, search.stages)
-    for _ in range(search.rounds):
-        found = _stages(_mirrored(best(problems, n_pairs, 4), rng), n_pairs, search.mirrored)
-        problems = best(_merge(problems, found, n_pairs), n_pairs, 4)
-    problems = descend(best(problems, n_pairs, 2), 4, 20, SEARCH_TOLERANCE)
-    return best(problems, n_pairs, 2)
+    pool = best(_stages(problems, n_pairs, search.stages), n_pairs, search.pool)
+    going, idle = torch.arange(n_pairs), torch.zeros(n_pairs)
+    for _ in range(ROUNDS):
+        index = _rows(going, search.pool)
+        before = pool.take(index)
+        images = _mirrored(before, len(going), 3 * search.mirrored[0][2], rng)
+        found = _stages(images, len(going), search.mirrored)
+        after = best(_merge(before, found, len(going)), len(going), search.pool)
+        pool.put(index, after)
+        gained = after.loss[:: search.pool].sqrt() < before.loss[:: search.pool].sqrt() - GAIN
+        idle[going] = torch.where(gained, 0, idle[going] + 1)
+        going = (idle < search.patience).nonzero()[:, 0]
+        if not len(going):
+            break
+    return best(descend(best(pool, n_pairs, 2), 4, 20, SEARCH_TOLERANCE), n_pairs, 2)
 
 
 def _stages(problems: Problems, n_pairs: int, stages: tuple[tuple[int, int, int], ...]) -> Problems:
@@ -60,20 +75,21 @@ def _stages(problems: Problems, n_pairs: int, stages: tuple[tuple[int, int, int]
     return problems
 
 
-def _mirrored(problems: Problems, rng: torch.Generator) -> Problems:
-    """Each problem mirrored along drawn axes, once for each number of axes."""
-    n = problems.transform.shape[-1]
+def _mirrored(pool: Problems, n_pairs: int, count: int, rng: torch.Generator) -> Problems:
+    """Of the pool mirrored along drawn axes, once for each number of axes, the count lowest.
+
+    Mirroring by signs d changes the loss by a constant less d' (K * L) d.
+    """
+    n = pool.transform.shape[-1]
     sign = torch.ones(len(AXES), n)
-    for one, count in zip(sign, AXES, strict=True):
-        one[torch.randperm(n, generator=rng)[:count]] = -1
-    sign = sign.repeat(len(problems.loss), 1).to(problems.transform)
-    mirrored = problems.take(torch.arange(len(problems.loss)).repeat_interleave(len(AXES)))
-    return Problems.at_parts(
-        mirrored.odd,
-        mirrored.spectrum,
-        mirrored.moved * sign[:, :, None] * torch.cat([sign, sign], dim=1)[:, None],
-        mirrored.transform * sign[:, :, None],
-    )
+    for one, n_axes in zip(sign, AXES, strict=True):
+        one[torch.randperm(n, generator=rng)[:n_axes]] = -1
+    gains = ((sign @ (pool.odd * pool.moved[:, :, :n])) * sign).sum(-1)
+    chosen = gains.view(n_pairs, -1).argsort(dim=1, descending=True, stable=True)[:, :count]
+    sign = sign[chosen.flatten() % len(AXES)]
+    start = pool.take(_rows(torch.arange(n_pairs), len(pool.loss) // n_pairs, chosen // len(AXES)))
+    moved = start.moved * sign[:, :, None] * torch.cat([sign, sign], dim=1)[:, None]
+    return Problems.at_parts(start.odd, start.spectrum, moved, start.transform * sign[:, :, None])
 
 
 def _merge(x: Problems, y: Problems, n_pairs: int) -> Problems:
@@ -98,4 +114,10 @@ def best(problems: Problems, n_pairs: int, count: int) -> Problems:
     norms = products.diagonal(0, -2, -1).sqrt()
     same = (products > SAME * norms[:, :, None] * norms[:, None]).tril(-1).any(dim=-1)
     kept = order.gather(1, same.to(torch.uint8).argsort(dim=1, stable=True))[:, :count]
-    return problems.take((kept + torch.arange(n_pairs)[:, None] * losses.shape[1]).flatten())
+    return problems.take(_rows(torch.arange(n_pairs), losses.shape[1], kept))
+
+
+def _rows(pairs: Tensor, count: int, members: Tensor | None = None) -> Tensor:
+    """Where members of the count problems of some pairs stand; all of them without members."""
+    members = torch.arange(count) if members is None else members
+    return (pairs[:, None] * count + members).flatten()

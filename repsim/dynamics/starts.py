@@ -1,4 +1,4 @@
-"""Where the search for a conjugacy starts: no rotation, transforms that undo one, random ones.
+"""Where the search for a conjugacy starts: no rotation, and transforms that undo one.
 
 A symmetric S(A) built so that S(Q A Q') = Q S(A) Q' has eigenvectors U_A that turn with A. Then
 C = U_A D U_B' for a diagonal D of signs d, which maximise d' K d, K = (U_A' A U_A) * (U_B' B U_B)
@@ -21,37 +21,42 @@ WEIGHTS = (
     (1, 1, -1, 0, 0),
     (0, 0, 0, 0, 1),
 )
+N_MIXTURES = 6  # of these, drawn
+SMALL = 1e-7  # a gain that is no more than rounding
+N_STARTS = 2 + 1 + len(WEIGHTS) + N_MIXTURES + 3  # a pair, from starting_transforms
 
 
-def starting_transforms(
-    a: Tensor, b: Tensor, own: Tensor, n_mixtures: int, n_random: int, seed: int
-) -> Tensor:
-    """Orthogonal (pair, start, n, n) for stacks a and b of unit norm, (pair, n, n).
+def starting_transforms(a: Tensor, b: Tensor, seed: int) -> Tensor:
+    """Orthogonal (pair, start, n, n) for stacks a and b, (pair, n, n), in single precision.
 
-    own  (pair, n, n): the transforms that stand for no rotation. Coordinates in order of variance
-         are often near those of another operator already, up to signs.
+    Coordinates in order of variance are often near those of another operator already, up to signs:
+    the first three starts are no rotation, that with two axes swapped, and that with other signs.
     """
-    identity = torch.eye(a.shape[-1]).to(a).expand_as(a)
-    bases_a = torch.cat(
-        [own[:, None], _symmetric_bases(a, n_mixtures, seed), _schur_bases(a)], dim=1
-    )
-    bases_b = torch.cat(
-        [identity[:, None], _symmetric_bases(b, n_mixtures, seed), _schur_bases(b)], dim=1
-    )
-    signs = _best_signs(_in_basis(a, bases_a), _in_basis(b, bases_b))
-    matched = (bases_a * signs[..., None, :]) @ bases_b.mT
-    swapped = torch.cat([own[..., :2].flip(-1), own[..., 2:]], dim=-1)
-    rest = _random_orthogonal(a.shape[-1], n_random, seed).expand(len(a), -1, -1, -1)
-    return torch.cat([own[:, None], swapped[:, None], matched, rest], dim=1)
+    operators, which = torch.unique(torch.cat([a, b]), dim=0, return_inverse=True)
+    bases = turning_bases(operators, seed)
+    turned = (bases.mT @ operators[:, None] @ bases).float()
+    bases, (first, second) = bases.float(), which.chunk(2)
+    signs = _best_signs(turned[first] * turned[second])
+    matched = (bases[first] * signs[..., None, :]) @ bases[second].mT
+    identity = torch.eye(a.shape[-1]).expand(len(a), 1, -1, -1)
+    swapped = torch.cat([identity[..., :2].flip(-1), identity[..., 2:]], dim=-1)
+    return torch.cat([identity, swapped, matched], dim=1)
 
 
-def _symmetric_bases(a: Tensor, n_mixtures: int, seed: int) -> Tensor:
-    """Eigenvectors of symmetric matrices that turn with a: (pair, matrix, n, n)."""
+def turning_bases(a: Tensor, seed: int) -> Tensor:
+    """The coordinates themselves, then bases that turn with a: (operator, basis, n, n)."""
+    a = a / torch.linalg.matrix_norm(a, keepdim=True).clamp(min=1e-6)
+    identity = torch.eye(a.shape[-1]).to(a).expand(len(a), 1, -1, -1)
+    return torch.cat([identity, _symmetric_bases(a, seed), _schur_bases(a)], dim=1)
+
+
+def _symmetric_bases(a: Tensor, seed: int) -> Tensor:
+    """Eigenvectors of symmetric matrices that turn with a: (operator, matrix, n, n)."""
     even, odd, square = (a + a.mT) / 2, (a - a.mT) / 2, a @ a
     products = (a @ a.mT, a.mT @ a, odd @ odd, (square + square.mT) / 2)
     parts = torch.stack([even, *(math.sqrt(a.shape[-1]) * x for x in products)], dim=1)
     rng = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(n_mixtures, 5, generator=rng, dtype=torch.float64)
+    drawn = torch.randn(N_MIXTURES, 5, generator=rng, dtype=torch.float64)
     weights = torch.cat([torch.tensor(WEIGHTS, dtype=torch.float64), drawn]).to(a)
     return torch.linalg.eigh(torch.einsum("mp,kpij->kmij", weights, parts))[1]
 
@@ -71,29 +76,15 @@ def _schur_bases(a: Tensor) -> Tensor:
     return torch.linalg.qr(nested)[0]
 
 
-def _in_basis(a: Tensor, bases: Tensor) -> Tensor:
-    return bases.mT @ a[:, None] @ bases
-
-
-def _best_signs(a: Tensor, b: Tensor) -> Tensor:
-    """Signs d with a large d' (a * b) d: the leading eigenvector's, then single flips that gain."""
-    form = a * b + (a * b).mT
-    form = form - torch.diag_embed(form.diagonal(dim1=-2, dim2=-1))
-    signs = torch.where(torch.linalg.eigh(form)[1][..., -1] < 0, -1.0, 1.0).to(a)
-    for _ in range(2 * a.shape[-1]):
+def _best_signs(form: Tensor) -> Tensor:
+    """Signs d with a large d' form d: the leading eigenvector's, then single flips that gain."""
+    form = form + form.mT
+    form.diagonal(0, -2, -1).zero_()
+    signs = torch.where(torch.linalg.eigh(form)[1][..., -1] < 0, -1.0, 1.0)
+    for _ in range(2 * form.shape[-1]):
         gain, flipped = (-signs * (form @ signs[..., None])[..., 0]).max(dim=-1, keepdim=True)
-        if not (gain > 1e-13).any():
+        gains = gain > SMALL
+        if not gains.any():
             break
-        signs = signs.scatter(
-            -1, flipped, signs.gather(-1, flipped) * torch.where(gain > 1e-13, -1.0, 1.0).to(a)
-        )
+        signs.scatter_(-1, flipped, torch.where(gains, -1, 1) * signs.gather(-1, flipped))
     return signs
-
-
-def _random_orthogonal(n: int, count: int, seed: int) -> Tensor:
-    """Uniform on the group, the determinants +1 and -1 in turn: (count, n, n)."""
-    rng = torch.Generator().manual_seed(seed)
-    basis = torch.linalg.qr(torch.randn(count, n, n, generator=rng, dtype=torch.float64))[0]
-    wanted = torch.where(torch.arange(count) % 2 == 0, 1.0, -1.0).to(basis)
-    basis[:, 0] *= (wanted * torch.linalg.det(basis).sign())[:, None]
-    return basis

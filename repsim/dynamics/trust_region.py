@@ -9,7 +9,10 @@ With A = K + S and M = L + T, antisymmetric and symmetric parts, and [X, Y] = X 
 
 Each step solves the Newton equations by conjugate gradients inside a trust region (Steihaug 1983)
 and moves C by a Cayley transform, which keeps it orthogonal. Finished problems leave the batch.
-Coordinates are the eigenvectors of S: S is diagonal there, and H nearly so.
+Coordinates are the eigenvectors of S: S is diagonal there, and H nearly so. With X - X' written
+[X] and s the diagonal of S, H is one wide and one narrow product and one transposition:
+
+    H(W) = [ K (W L) - W (L K + G / 2) - (s_i - s_j) (W T) ]
 """
 
 from dataclasses import dataclass
@@ -17,6 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+CHUNK_ENTRIES = 2**17  # numbers in one array of a chunk: .5 MB
+SCRATCH = ("products", "half", "bent")  # arrays an inner step writes over
 COMPACT = 0.6  # an inner solver's batch is made smaller once fewer of its problems go on
 
 
@@ -66,7 +71,22 @@ class Problems:
 
 
 def descend(problems: Problems, iterations: int, inner: int, tolerance: float) -> Problems:
-    """Every problem after so many Newton steps, or once its gradient is below tolerance."""
+    """Every problem after so many Newton steps, or once its gradient is below tolerance.
+
+    Chunk by chunk, so that arrays stay in the cache.
+    """
+    size = max(1, CHUNK_ENTRIES // problems.transform[0].numel())
+    chunks = torch.arange(len(problems.loss)).split(size)
+    parts = [_descend(problems.take(chunk), iterations, inner, tolerance) for chunk in chunks]
+    return Problems(
+        *(
+            torch.cat(values)
+            for values in zip(*(vars(part).values() for part in parts), strict=True)
+        )
+    )
+
+
+def _descend(problems: Problems, iterations: int, inner: int, tolerance: float) -> Problems:
     position = torch.arange(len(problems.loss))
     result = problems.take(position)
     for _ in range(iterations):
@@ -158,18 +178,24 @@ def _steihaug(
             if last:
                 break
             kept = state["going"].nonzero()[:, 0]
-            state = {name: value.index_select(0, kept) for name, value in state.items()}
+            state = {
+                name: value[: len(kept)] if name in SCRATCH else value.index_select(0, kept)
+                for name, value in state.items()
+            }
     return step, promised
 
 
 def _first_direction(problems: Problems, slope: Tensor, scale: Tensor) -> dict[str, Tensor]:
     direction = -slope / scale
     power = -_dot(slope, direction)
+    odd, even = problems.moved.chunk(2, dim=-1)
+    first = torch.baddbmm(slope, odd, problems.odd, beta=-0.5, alpha=-1)
+    factors = torch.cat([first, even, odd], dim=-1)
     return {
         "position": torch.arange(len(slope)),
         "odd": problems.odd,
-        "spectrum": problems.spectrum,
-        "factors": torch.cat([problems.moved, slope / 2], dim=-1),
+        "gaps": problems.spectrum.mT - problems.spectrum,
+        "factors": factors,
         "inverse": -1 / scale,
         "point": torch.zeros_like(slope),
         "residual": slope.clone(),
@@ -182,6 +208,10 @@ def _first_direction(problems: Problems, slope: Tensor, scale: Tensor) -> dict[s
         "promised": torch.zeros_like(power),
         "goal": power * _norm(slope).clamp(max=0.1),
         "going": power > 0,
+        **{
+            name: torch.empty_like(value)
+            for name, value in zip(SCRATCH, (factors, slope, slope), strict=True)
+        },
     }
 
 
@@ -199,11 +229,11 @@ def _conjugate_gradient_step(state: dict[str, Tensor]) -> None:
     state["point"].addcmul_(length[:, None, None], direction)
     state["residual"].addcmul_(length[:, None, None], bent)
     state["promised"] += length * (power - length * bend / 2)
-    downhill = state["residual"] * state["inverse"]
+    downhill = torch.mul(state["residual"], state["inverse"], out=bent)
     fresh = -_dot(state["residual"], downhill)
     state["going"] &= inside & (fresh > state["goal"])
     turn = fresh / power.clamp(min=torch.finfo(power.dtype).tiny)
-    state["direction"] = downhill.addcmul_(turn[:, None, None], direction)
+    torch.addcmul(downhill, turn[:, None, None], direction, out=direction)
     state["room"] = (room - length * (2 * along + length * square)).clamp_(min=0)
     state["along"] = turn * (along + length * square)
     state["square"] = fresh + turn * turn * square
@@ -211,10 +241,11 @@ def _conjugate_gradient_step(state: dict[str, Tensor]) -> None:
 
 
 def _hessian(state: dict[str, Tensor]) -> Tensor:
-    products = torch.bmm(state["direction"], state["factors"])
-    odd, even, half_slope = products.chunk(3, dim=-1)
-    rest = torch.addcmul(half_slope, state["spectrum"], even + even.mT)
-    return _antisymmetric(rest.baddbmm_(state["odd"], odd - odd.mT, beta=-1))
+    products, half = state["products"], state["half"]
+    torch.bmm(state["direction"], state["factors"], out=products)
+    rest, even, odd = products.chunk(3, dim=-1)
+    torch.addcmul(rest, state["gaps"], even, out=half).baddbmm_(state["odd"], odd)
+    return torch.sub(half, half.mT, out=state["bent"])
 
 
 def _loss(odd: Tensor, spectrum: Tensor, moved: Tensor) -> Tensor:
