@@ -218,7 +218,7 @@ Order in the paper: {papers}.
 
 Each model had {n_rounds} rounds of 27 500 images, {epochs} epochs of 55 000, {updates} updates;
 one seed ({seed}). An accuracy has a standard error of {errors} from the number of test images
-alone, and seeds differ by more, so that the differences here are no evidence of an order.
+alone; how much seeds differ was not measured, so that an order seen here is no more than a trend.
 
 What differs from the paper, for all models alike:
 
@@ -230,7 +230,7 @@ What differs from the paper, for all models alike:
   with b_f spread and nothing else, raw pixels and rate 1e-3 at once, the LSTM still guessed after
   400 updates.
 - One setting for all, chosen by the loss and 1 000 kept images after 400 updates: rates 1e-4, 3e-4,
-  6e-4 and 1e-3. At 6e-4 and 1e-3 the gated subLSTM learns only if the rate grows.
+  6e-4 and 1e-3. At 6e-4 and 1e-3 the gated subLSTM learned nothing by then unless the rate grew.
 - The fixed forget of the subLSTM is sigmoid(b_f), where the authors clamp f.
 """
 
