@@ -32,7 +32,7 @@ def main() -> None:
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--system-seed", type=int, default=0)
     options.add_argument("--peer-results", type=Path, help="JSON lines, kept and reused")
-    options.add_argument("--efforts", nargs="+", default=["thorough", "fast"])
+    options.add_argument("--efforts", nargs="+", default=["thorough", "balanced", "fast"])
     chosen = options.parse_args()
     torch.set_num_threads(chosen.threads)
     timing()
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def timing() -> None:
-    """Seconds of the fast search for all pairs of 20 operators, and for one pair."""
+    """Seconds of the fast effort for all pairs of 20 operators, and for one pair."""
     rng = np.random.default_rng(1)
     conjugacy(*rng.normal(size=(2, 4, 4)))
     print("     n   190 pairs   one pair")

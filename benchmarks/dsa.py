@@ -22,7 +22,7 @@ from repsim.dynamics import conjugacy, fit_operator
 SHAPE = (50, 100, 10)
 DELAYS, RANK, SYSTEMS = 10, 30, 20
 RANKS = (10, 20, 30, 50)
-EFFORTS = ("thorough", "fast")
+EFFORTS = ("thorough", "balanced", "fast")
 
 
 def main() -> None:

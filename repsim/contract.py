@@ -44,7 +44,8 @@ class Metric:
                   declared (a bare function)
     choose        (arrays of all sets, **parameters) -> parameters decided from the data, shared by
                   all sets and blind to their relations; for parameters given as "auto"
-    compare_all   prepared sets -> matrix of values in one go, where batching pays
+    compare_pairs (prepared sets, first, second) -> the values of set first[k] and set second[k]
+                  for all k in one go, where batching pays
     arrays        "any": numpy or torch, gradients flow; "numpy": torch input is converted
     control       a yardstick with a known answer, not a contestant
     code          hash of the source file of a metric that is not ours
@@ -64,7 +65,7 @@ class Metric:
     source: str = ""
     choose: Callable | None = None
     prepare: Callable | None = None
-    compare_all: Callable | None = None
+    compare_pairs: Callable | None = None
     arrays: str = "numpy"
     control: bool = False
     code: str | None = None
@@ -158,16 +159,19 @@ class Metric:
         )
         return self._one_number(value, pair, sets.read[first].array)
 
-    def compare_all_prepared(self, sets: Sets) -> np.ndarray:
-        """All values at once, by compare_all."""
-        arguments = self._arguments(self.compare_all, sets, None)
-        matrix = self._call("all sets", self.compare_all, sets.values, **arguments)
-        matrix = np.asarray(
-            matrix.detach().cpu() if hasattr(matrix, "detach") else matrix, dtype=float
+    def compare_prepared_pairs(
+        self, sets: Sets, first: Sequence[int], second: Sequence[int]
+    ) -> np.ndarray:
+        """The values of many pairs at once, by compare_pairs."""
+        arguments = self._arguments(self.compare_pairs, sets, None)
+        values = self._call(
+            "its pairs", self.compare_pairs, sets.values, first, second, **arguments
         )
-        if matrix.shape != (len(sets.values),) * 2 or not np.isfinite(matrix).all():
+        values = values.detach().cpu() if hasattr(values, "detach") else values
+        values = np.asarray(values, dtype=float)
+        if values.shape != (len(first),) or not np.isfinite(values).all():
             raise MetricError(f"{self.id} gave no finite number for some of the pairs.")
-        return matrix
+        return values
 
     def _arguments(
         self, function: Callable, sets: Sets, rng: np.random.Generator | None
@@ -246,9 +250,8 @@ def metric(
         invariant_to = (invariant_to,)
     _check_facts(function, kind, view, invariant_to)
     if not function.__module__.startswith("repsim."):
-        facts.setdefault(
-            "code", code_hash(function, facts.get("prepare"), facts.get("compare_all"))
-        )
+        parts = facts.get("prepare"), facts.get("compare_pairs")
+        facts.setdefault("code", code_hash(function, *parts))
     best = best if best is not None else (1.0 if kind == "similarity" else 0.0)
     return Metric(
         name=name or function.__name__,
@@ -292,9 +295,6 @@ def _check_facts(function: Callable, kind: str, view: str, invariant_to: Iterabl
 
 
 def _parameters(metric: Metric) -> dict[str, Any]:
-    parts = [
-        part for part in (metric.prepare, metric.function, metric.compare_all) if part is not None
-    ]
-    return {
-        name: value for part in parts for name, value in keywords(part).items() if name != "rng"
-    }
+    parts = [metric.prepare, metric.function, metric.compare_pairs]
+    named = (keywords(part) for part in parts if part is not None)
+    return {name: value for found in named for name, value in found.items() if name != "rng"}

@@ -1,6 +1,6 @@
 """All pairs of several sets: each set prepared once, pairs in one batch where the metric can."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,24 +54,34 @@ def distances(
     n_sets = len(prepared.read)
     blocks = [np.arange(n_sets)] if blocks is None else list(blocks)
     matrix = np.full((n_sets, n_sets), np.nan)
-    if metric.compare_all is not None:
-        for members in blocks:
-            found = metric.compare_all_prepared(prepared.take(members))
-            matrix[np.ix_(members, members)] = metric.oriented(found)
-        return matrix
     pairs = [
         (i, j)
         for members in blocks
         for k, i in enumerate(members)
         for j in members[k if metric.symmetric else 0 :]
     ]
-    for done, (i, j) in enumerate(pairs, 1):
-        matrix[i, j] = metric.oriented(float(metric.compare_prepared(prepared, i, j, rng)))
+    if metric.compare_pairs is not None:
+        values = metric.compare_prepared_pairs(prepared, *zip(*pairs, strict=True))
+    else:
+        values = _one_by_one(metric, prepared, pairs, rng, progress)
+    for (i, j), value in zip(pairs, values, strict=True):
+        matrix[i, j] = metric.oriented(float(value))
         if metric.symmetric:
             matrix[j, i] = matrix[i, j]
+    return matrix
+
+
+def _one_by_one(
+    metric: Metric,
+    prepared: Sets,
+    pairs: Sequence[tuple[int, int]],
+    rng: np.random.Generator,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[float]:
+    for done, (i, j) in enumerate(pairs, 1):
+        yield metric.compare_prepared(prepared, i, j, rng)
         if progress is not None:
             progress(done, len(pairs))
-    return matrix
 
 
 def _named(sets: Mapping[str, Any] | Sequence[Any], names: Sequence[str] | None) -> dict[str, Any]:

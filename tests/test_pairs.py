@@ -97,22 +97,41 @@ def test_each_set_is_prepared_once():
     assert counted.prepared == [(24, 3), (24, 4), (24, 5)]
 
 
-def test_a_metric_that_compares_all_at_once_is_called_once():
+def batched(calls):
+    def compare_pairs(prepared, first, second):
+        calls.append(len(first))
+        return [
+            10 * prepared[i].shape[1] + prepared[j].shape[1]
+            for i, j in zip(first, second, strict=True)
+        ]
+
+    return compare_pairs
+
+
+def test_a_metric_that_compares_in_batches_is_called_once():
     calls = []
-
-    def compare_all(prepared):
-        calls.append(len(prepared))
-        return np.arange(9.0).reshape(3, 3)
-
-    metric = repsim.metric(lambda x, y: 1 / 0, compare_all=compare_all, kind="similarity")
+    facts = {"kind": "similarity", "best": 60, "compare_pairs": batched(calls)}
+    metric = repsim.metric(lambda x, y: 1 / 0, symmetric=False, **facts)
     matrix = repsim.compare(SETS, metric)
-    assert calls == [3]
-    np.testing.assert_array_equal(matrix, 1 - np.arange(9.0).reshape(3, 3))
+    assert calls == [9]
+    assert matrix.values.tolist() == [[27, 26, 25], [17, 16, 15], [7, 6, 5]]
 
 
-@pytest.mark.parametrize("answer", [np.zeros((2, 2)), np.full((3, 3), np.nan)])
+def test_blocks_are_one_batch():
+    calls = []
+    metric = repsim.metric(lambda x, y: 1 / 0, symmetric=True, compare_pairs=batched(calls))
+    sets = metric.prepare_sets({str(i): x for i, x in enumerate([*SETS, *SETS])})
+    found = distances(metric, sets, None, blocks=[np.array([0, 3]), np.array([1, 2, 5])])
+    assert calls == [3 + 6]
+    assert found[0, 3] == found[3, 0] == 33
+    assert found[2, 5] == 55
+    assert np.isnan(found[0, 1])
+
+
+@pytest.mark.parametrize("answer", [np.zeros(2), np.full(6, np.nan)])
 def test_a_batch_of_no_use_is_refused(answer):
-    metric = repsim.metric(lambda x, y: 0.0, compare_all=lambda prepared: answer)
+    facts = {"compare_pairs": lambda prepared, first, second: answer}
+    metric = repsim.metric(lambda x, y: 0.0, symmetric=True, **facts)
     with pytest.raises(MetricError, match="finite number"):
         repsim.compare(SETS, metric)
 

@@ -60,12 +60,14 @@ def conjugacy(a: Any, b: Any, *, effort: str = "thorough", seed: int = 0) -> Con
     a, b     (n, n) or stacks (k, n, n), numpy or torch; the smaller of unequal sizes is padded with
              zeros. Gradients flow to both with C held fixed, which is exact at an optimum (envelope
              theorem), and are 0 where the residual is.
-    effort   "thorough" or "fast", half the work. Neither proves that its minimum is the lowest
+    effort   "fast", "balanced" or "thorough"; none proves that its minimum is the lowest. On 95
+             pairs of rank 30, angles above the lowest known: .0001 rad on average and .002 at most,
+             .00001 and .0002, below .00001 and .00001
     seed     of the drawn starts and mirrors; the same seed gives the same bits
     returns  Conjugacy; the same for (a, b) and (b, a) with C transposed
     raises   RepsimError for a zero, non-square, non-finite or mismatched operator
-    cost     about 3,600 Hessian products, 8 n^3 each, a pair; rotated copies a small part of it.
-             Batches of pairs run on as many threads as torch may use
+    cost     about 2,100, 3,500 and 8,700 Hessian products, 8 n^3 each, a pair; rotated copies a
+             small part of it. Batches of pairs run on as many threads as torch may use
     source   Ostrow et al. 2023, arXiv:2306.10168, section 3
     """
     if effort not in SEARCHES:

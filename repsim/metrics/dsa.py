@@ -6,12 +6,11 @@ A the operators of repsim.dynamics.fit_operator, as directions in matrix space (
 norm).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from array_api_compat import array_namespace
 
-from repsim.activations import as_numpy
 from repsim.contract import metric
 from repsim.dynamics.choice import choose
 from repsim.dynamics.koopman import prepare_operator
@@ -36,16 +35,18 @@ def prepare(
     return fit_operator(x, delays, rank, interval=interval, ridge=ridge).matrix
 
 
-def compare_all(operators: list[Any], *, comparison: str = "angular", effort: str = "fast") -> Any:
-    """All distances at once: pairs and starting points of the search are one batch."""
-    rows, columns = np.triu_indices(len(operators))
+def compare_pairs(
+    operators: list[Any],
+    first: Sequence[int],
+    second: Sequence[int],
+    *,
+    comparison: str = "angular",
+    effort: str = "fast",
+) -> Any:
+    """Many distances at once: pairs and starting points of the search are one batch."""
     xp = array_namespace(operators[0])
-    first, second = (xp.stack([operators[i] for i in side]) for side in (rows, columns))
-    matrix = np.zeros((len(operators),) * 2)
-    matrix[rows, columns] = matrix[columns, rows] = as_numpy(
-        _solve(first, second, comparison, effort)
-    )
-    return matrix
+    a, b = (xp.stack([operators[i] for i in side]) for side in (first, second))
+    return _solve(a, b, comparison, effort)
 
 
 def _solve(a: Any, b: Any, comparison: str, effort: str) -> Any:
@@ -67,7 +68,7 @@ def _solve(a: Any, b: Any, comparison: str, effort: str) -> Any:
     prepare=prepare,
     parameters={"delays": 10, "rank": 20},
     instead={"operator": ("delays", "rank", "interval", "ridge")},
-    compare_all=compare_all,
+    compare_pairs=compare_pairs,
     arrays="any",
     source="Ostrow et al. 2023, arXiv:2306.10168, section 3",
 )
@@ -82,8 +83,8 @@ def dsa(a: Any, b: Any, *, comparison: str = "angular", effort: str = "fast") ->
     operator    a pykoopman or PyDMD model, or any object with fit and a matrix, instead of the four
                 above; invariances then hold as far as its observables keep them
     comparison  "angular": radians in [0, pi]; "euclidean": ||A - C B C'|| for unit norms, in [0, 2]
-    effort      of the search for C: "fast", or "thorough", four times the work for .0002 rad less
-                on average, .003 at most (benchmarks/conjugacy.py)
+    effort      of the search for C: "fast", "balanced" or "thorough", at 1, 1.6 and 4 times the
+                work for angles up to .002 rad smaller; see repsim.dynamics.conjugacy
     raises      InputError for trials shorter than the window, or a rank above what the data carry
     """
     return _solve(a, b, comparison, effort)

@@ -6,6 +6,7 @@ import torch
 
 import repsim
 from repsim.dynamics import alignment, conjugacy, fit_operator
+from repsim.dynamics.search import SEARCHES
 from repsim.errors import RepsimError
 from repsim.examples import trajectories
 
@@ -18,12 +19,13 @@ def pairs():
 
 
 def test_thorough_is_no_worse(pairs):
-    fast, thorough = conjugacy(*pairs, effort="fast"), conjugacy(*pairs)
-    assert (thorough.residual <= fast.residual + 1e-6).all()
+    found = {effort: conjugacy(*pairs, effort=effort).residual for effort in SEARCHES}
+    assert (found["balanced"] <= found["fast"] + 1e-6).all()
+    assert (found["thorough"] <= found["balanced"] + 1e-6).all()
 
 
 def test_an_unknown_effort_is_refused(pairs):
-    with pytest.raises(RepsimError, match="effort is 'most'; it is one of fast, thorough"):
+    with pytest.raises(RepsimError, match="it is one of fast, balanced, thorough"):
         conjugacy(*pairs, effort="most")
 
 
