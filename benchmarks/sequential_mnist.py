@@ -7,8 +7,8 @@ from the last state, RMSProp with momentum 0.9. mnist.npz holds x_train, y_train
 The models take turns, a round of 27 500 images each, half an epoch, on the same images in the same
 order; every round is saved in the folder, and the same command goes on from there. --rounds 0
 trains nothing and only writes. The learning rate grows over the first 200 updates, as RMSProp has
-no measure of the gradient yet, and falls by a tenth from round to round. Test images are looked at
-once, for the page, with the weights of the round that was best on images kept from training, among
+no measure of the gradient yet, and falls by a tenth from round to round. Test images decide
+nothing: the page tests the weights of the round that was best on images kept from training, among
 the rounds that all models have.
 
 Initial biases are those of Tallec and Ollivier 2018 (arXiv:1804.11188, section 4), for all models:
@@ -203,10 +203,10 @@ PAGE = """# SubLSTM and LSTM on sequential MNIST
 Written by `python benchmarks/sequential_mnist.py mnist.npz --folder runs --write docs/sublstm.md`.
 Do not edit by hand.
 
-784 steps of one pixel, 100 units. `test` is the accuracy in % on the 10 000 test images, looked at
-once, with the weights of the round that was best on 5 000 images kept from training (`kept`,
-`round`). `loss` is the mean over the last round, `seconds` those of training on one busy processor
-core. `paper` is Costa et al. 2017 (arXiv:1711.02448, figure 2b).
+784 steps of one pixel, 100 units. `test` is the accuracy in % on the 10 000 test images, which
+decided nothing, with the weights of the round that was best on 5 000 images kept from training
+(`kept`, `round`). `loss` is the mean over the last round, `seconds` those of training on one busy
+processor core. `paper` is Costa et al. 2017 (arXiv:1711.02448, figure 2b).
 
 | model | test | kept | round | loss | seconds | paper |
 |---|---|---|---|---|---|---|

@@ -25,8 +25,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-aten = torch.ops.aten
-_MINUS_ONE = torch.tensor(-1.0)
+from model_zoo.sequence import MINUS_ONE, THROUGH, WRITE
 
 
 class LeakyScan(torch.autograd.Function):
@@ -67,7 +66,7 @@ class LeakyScan(torch.autograd.Function):
         """Gradients of inputs, state, weight, output_weight and noise."""
         rows, rates, weight, output_weight = ctx.saved_tensors
         alpha, n_units, n_steps = ctx.alpha, weight.shape[1], rows.shape[1] - 1
-        recurrent_weight, through = weight[..., :n_units], _BACKWARD[ctx.activation]
+        recurrent_weight, through = weight[..., :n_units], THROUGH[ctx.activation]
         steps = rates.unbind(1)
         deltas = torch.empty_like(rates, memory_format=torch.contiguous_format)
         by_step = deltas.unbind(1)
@@ -132,34 +131,9 @@ def _prepare(
 
 def _forward_of(activation: str, weight: Tensor) -> tuple[int, Callable[[Tensor, Tensor], Any]]:
     fast = activation == "tanh" and weight.dtype == torch.float32 and weight.device.type == "cpu"
-    return (2, _tanh_of_half) if fast else _FORWARD[activation]
+    return (2, _tanh_of_half) if fast else (1, WRITE[activation])
 
 
 def _tanh_of_half(double: Tensor, out: Tensor) -> None:
     """tanh(z) from 2z, which it overwrites."""
-    torch.add(_MINUS_ONE, double.sigmoid_(), alpha=2, out=out)
-
-
-def _softplus_through(grad: Tensor, rate: Tensor, out: Tensor) -> None:
-    """Through softplus: f' = sigmoid(z) = 1 - exp(-f)."""
-    torch.expm1(-rate, out=out).mul_(grad).neg_()
-
-
-# name -> (factor that the product brings in, f written into out)
-_FORWARD = {
-    "tanh": (1, lambda z, out: torch.tanh(z, out=out)),
-    "relu": (1, lambda z, out: torch.clamp_min(z, 0, out=out)),
-    "leaky_relu": (1, lambda z, out: aten.leaky_relu.out(z, 0.01, out=out)),
-    "softplus": (1, lambda z, out: aten.softplus.out(z, out=out)),
-}
-# name -> gradient times f', found from the value of f, written into out
-_BACKWARD = {
-    "tanh": lambda grad, rate, out: aten.tanh_backward.grad_input(grad, rate, grad_input=out),
-    "relu": lambda grad, rate, out: aten.threshold_backward.grad_input(
-        grad, rate, 0, grad_input=out
-    ),
-    "leaky_relu": lambda grad, rate, out: aten.leaky_relu_backward.grad_input(
-        grad, rate, 0.01, True, grad_input=out
-    ),
-    "softplus": _softplus_through,
-}
+    torch.add(MINUS_ONE, double.sigmoid_(), alpha=2, out=out)
