@@ -205,8 +205,9 @@ Do not edit by hand.
 
 784 steps of one pixel, 100 units. `test` is the accuracy in % on the 10 000 test images, which
 decided nothing, with the weights of the round that was best on 5 000 images kept from training
-(`kept`, `round`). `loss` is the mean over the last round, `seconds` those of training on one busy
-processor core. `paper` is Costa et al. 2017 (arXiv:1711.02448, figure 2b).
+(`kept`, `round`). `loss` is the mean over the last round, `seconds` those on the clock in training,
+on one processor core that had other work, and stops, too. `paper` is Costa et al. 2017
+(arXiv:1711.02448, figure 2b).
 
 | model | test | kept | round | loss | seconds | paper |
 |---|---|---|---|---|---|---|
@@ -229,8 +230,9 @@ What differs from the paper, for all models alike:
   Ollivier 2018, arXiv:1804.11188); pixels less their mean, over their deviation. With b_f = 5, or
   with b_f spread and nothing else, raw pixels and rate 1e-3 at once, the LSTM still guessed after
   400 updates.
-- One setting for all, chosen by the loss and 1 000 kept images after 400 updates: rates 1e-4, 3e-4,
-  6e-4 and 1e-3. At 6e-4 and 1e-3 the gated subLSTM learned nothing by then unless the rate grew.
+- One setting for all, chosen in trials of up to 400 updates by the loss and by 1 000 images left
+  out of them, which are among the 55 000 here: rates 1e-4, 3e-4, 6e-4 and 1e-3, not each with every
+  model. At 6e-4 and 1e-3 the gated subLSTM learned nothing by then unless the rate grew.
 - The fixed forget of the subLSTM is sigmoid(b_f), where the authors clamp f.
 """
 

@@ -62,7 +62,7 @@ def append(folder: str | Path, rows: Iterable[dict[str, Any]]) -> None:
 
 def read_rows(*paths: str | Path) -> list[dict[str, Any]]:
     """All rows of results folders or .jsonl files, in order, the last one of each id winning, ok
-    before failed.
+    before failed. Rows of another schema are passed over with a warning.
 
     raises  RepsimError for a path that is not there
     """
@@ -123,12 +123,15 @@ def now() -> str:
 
 
 def _parse(file: Path) -> list[dict[str, Any]]:
-    rows, torn = [], 0
+    rows, torn, foreign = [], 0, 0
     for line in file.read_bytes().split(b"\n"):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
+            if row.get("schema", SCHEMA) != SCHEMA:
+                foreign += 1
+                continue
             rows.append(row | {"row": row.get("row") or row_id(row), "status": row["status"]})
         except (ValueError, KeyError, AttributeError, TypeError):
             torn += 1
@@ -136,6 +139,12 @@ def _parse(file: Path) -> list[dict[str, Any]]:
         warnings.warn(
             f"{file}: passed over {torn} unreadable line{'s' * (torn > 1)}; a run was killed while "
             "writing, or the file was edited. Everything else was read.",
+            stacklevel=3,
+        )
+    if foreign:
+        warnings.warn(
+            f"{file}: passed over {foreign} row{'s' * (foreign > 1)} that another version of "
+            f"repsim wrote; this one reads schema {SCHEMA}. Run again to add what is missing.",
             stacklevel=3,
         )
     return rows

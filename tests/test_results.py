@@ -13,6 +13,7 @@ import pytest
 from repsim.errors import RepsimError
 from repsim.results import (
     FILE,
+    SCHEMA,
     append,
     distances_of,
     finished,
@@ -22,9 +23,13 @@ from repsim.results import (
 )
 
 WRITER = """
-import sys
+import sys, time
+from pathlib import Path
 from repsim.results import append
 folder, writer = sys.argv[1:]
+Path(folder, f"{writer} is there").touch()
+while len(list(Path(folder).glob("* is there"))) < 2:
+    time.sleep(0.001)
 for number in range(200):
     text = writer * (1 + 37 * number % 5000)
     append(folder, [{"row": f"{writer}{number}", "status": "ok", "text": text}])
@@ -237,6 +242,12 @@ def test_a_busy_worker_does_not_outlive_its_parent(tmp_path, monkeypatch):
     parent.kill()
     assert parent.wait(20) == -9
     assert until(lambda: not alive(worker), 10)
+
+
+def test_rows_of_another_schema_are_passed_over_with_a_warning(tmp_path):
+    append(tmp_path, [row("old", schema=1), row("new", schema=SCHEMA), row("older", schema=0)])
+    with pytest.warns(UserWarning, match="passed over 2 rows that another version"):
+        assert [one["row"] for one in read_rows(tmp_path)] == ["new"]
 
 
 def test_distances_lie_where_their_sets_stand_and_are_missing_between_blocks():
