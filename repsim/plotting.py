@@ -191,8 +191,8 @@ def _strip(board: Leaderboard, case: str) -> Picture:
 
 def _seeds(axes: Axes, place: int, name: str, values: np.ndarray, theme: Theme) -> None:
     """The values of one metric in its line, its name above them."""
-    places = np.full(len(values), place)
-    sns.scatterplot(x=values, y=places, ax=axes, color=theme.accent, s=36, alpha=0.45, linewidth=0)
+    dots = {"markersize": 6, "markeredgewidth": 0, "alpha": 0.45}
+    axes.plot(values, np.full(len(values), place), "o", color=theme.accent, **dots)
     axes.plot(values.mean(), place, "|", color=theme.accent, markersize=12, markeredgewidth=2.2)
     axes.annotate(
         shown(name), (0, place), (0, 11), xycoords=("axes fraction", "data"),

@@ -9,8 +9,10 @@ norm).
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace
 
+from repsim.activations import as_numpy
 from repsim.contract import metric
 from repsim.dynamics.choice import choose
 from repsim.dynamics.koopman import prepare_operator
@@ -43,10 +45,17 @@ def compare_pairs(
     comparison: str = "angular",
     effort: str = "fast",
 ) -> Any:
-    """Many distances at once: pairs and starting points of the search are one batch."""
+    """Many distances at once: pairs and starting points of the search are one batch.
+
+    An operator is at 0 from itself, which needs no search.
+    """
     xp = array_namespace(operators[0])
-    a, b = (xp.stack([operators[i] for i in side]) for side in (first, second))
-    return _solve(a, b, comparison, effort)
+    different = np.flatnonzero(np.asarray(first) != np.asarray(second))
+    values = np.zeros(len(first))
+    if len(different):
+        a, b = (xp.stack([operators[side[k]] for k in different]) for side in (first, second))
+        values[different] = as_numpy(_solve(a, b, comparison, effort))
+    return values
 
 
 def _solve(a: Any, b: Any, comparison: str, effort: str) -> Any:

@@ -9,6 +9,7 @@ from repsim.dynamics import alignment, conjugacy, fit_operator
 from repsim.dynamics.search import SEARCHES
 from repsim.errors import RepsimError
 from repsim.examples import trajectories
+from repsim.plugins import METRICS
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,18 @@ def test_dsa_hands_its_effort_on(pairs, monkeypatch):
     repsim.get_metric("dsa(delays=5, rank=8)")(x, y)
     repsim.compare([x, y], 'dsa(delays=5, rank=8, effort="thorough")')
     assert asked == ["fast", "thorough"]
+
+
+def test_an_operator_is_not_searched_against_itself(pairs, monkeypatch):
+    sizes = []
+    real = alignment.conjugacy
+    monkeypatch.setattr(
+        alignment, "conjugacy", lambda a, b, effort: sizes.append(len(a)) or real(a, b)
+    )
+    found = METRICS["dsa"].compare_pairs(list(pairs[0]), [0, 0, 1, 2], [0, 1, 2, 2])
+    assert sizes == [2]
+    assert (found == 0).tolist() == [True, False, False, True]
+    assert METRICS["dsa"].compare_pairs(list(pairs[0]), [3], [3]).tolist() == [0]
 
 
 def test_threads_and_batches_change_no_bit(pairs, monkeypatch):
