@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from repsim.dynamics.search import SEARCH_TOLERANCE, SEARCHES, Search, best, race
@@ -115,9 +116,10 @@ def _solve_all(a: Tensor, b: Tensor, search: Search, seed: int) -> tuple[Tensor,
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(
-            n_threads, initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
+        with (
+            threadpool_limits(1, user_api="blas"),
+            ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        ):
             found = list(pool.map(lambda pair: _solve(*pair, search, seed), batches))
     finally:
         torch.set_num_threads(n_threads)
@@ -136,10 +138,12 @@ def _solve(a: Tensor, b: Tensor, search: Search, seed: int) -> tuple[Tensor, Ten
     frame = torch.linalg.eigh(a + a.mT)[1]
     a = frame.mT @ a @ frame
     found, second = _search(a, b, frame.mT.float()[:, None] @ starts, search, seed)
-    found = descend(found, MAX_ITERATIONS, 40, GRADIENT_TOLERANCE)
+    descend(found, MAX_ITERATIONS, 40, GRADIENT_TOLERANCE)
     copies = (found.loss < COPY).nonzero()[:, 0]
     if len(copies):
-        found.put(copies, descend(found.take(copies), MAX_ITERATIONS, 40, ZERO / 100))
+        exact = found.take(copies)
+        descend(exact, MAX_ITERATIONS, 40, ZERO / 100)
+        found.put(copies, exact)
     shift = a.shape[-1] * (traces[0] - traces[1]) ** 2
     second = ((second * size[:, 0, 0]) ** 2 + shift[:, 0, 0]).sqrt()
     return _orthogonal(frame @ found.transform), second
@@ -152,7 +156,7 @@ def _search(
     n_pairs, n_starts = starts.shape[:2]
     pair = torch.arange(n_pairs).repeat_interleave(n_starts)
     problems = Problems.at(a.float()[pair], b.float()[pair], starts.flatten(0, 1))
-    problems = descend(problems, 2, FIRST_INNER, SEARCH_TOLERANCE)
+    descend(problems, 2, FIRST_INNER, SEARCH_TOLERANCE)
     found = best(problems, n_pairs, 2)
     searched = (2 * found.loss[::2]).sqrt() > _lower_bound(a, b) + EXACT
     if searched.any():

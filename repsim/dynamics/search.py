@@ -68,13 +68,15 @@ def race(problems: Problems, n_pairs: int, search: Search, seed: int) -> Problem
         going = (idle < search.patience).nonzero()[:, 0]
         if not len(going):
             break
-    return best(descend(best(pool, n_pairs, 2), 4, 20, SEARCH_TOLERANCE), n_pairs, 2)
+    found = best(pool, n_pairs, 2)
+    descend(found, 4, 20, SEARCH_TOLERANCE)
+    return best(found, n_pairs, 2)
 
 
 def _stages(problems: Problems, n_pairs: int, stages: tuple[tuple[int, int, int], ...]) -> Problems:
     for iterations, inner, count in stages:
         problems = best(problems, n_pairs, count)
-        problems = descend(problems, iterations, inner, SEARCH_TOLERANCE)
+        descend(problems, iterations, inner, SEARCH_TOLERANCE)
     return problems
 
 
@@ -87,11 +89,11 @@ def _mirrored(pool: Problems, n_pairs: int, count: int, rng: torch.Generator) ->
     sign = torch.ones(len(AXES), n)
     for one, n_axes in zip(sign, AXES, strict=True):
         one[torch.randperm(n, generator=rng)[:n_axes]] = -1
-    gains = ((sign @ (pool.odd * pool.moved[:, :, :n])) * sign).sum(-1)
+    gains = ((sign @ (pool.odd * pool.moved[:, n:])) * sign).sum(-1)
     chosen = gains.view(n_pairs, -1).argsort(dim=1, descending=True, stable=True)[:, :count]
     sign = sign[chosen.flatten() % len(AXES)]
     start = pool.take(_rows(torch.arange(n_pairs), len(pool.loss) // n_pairs, chosen // len(AXES)))
-    moved = start.moved * sign[:, :, None] * torch.cat([sign, sign], dim=1)[:, None]
+    moved = start.moved * torch.cat([sign, sign], dim=1)[:, :, None] * sign[:, None]
     return Problems.at_parts(start.odd, start.spectrum, moved, start.transform * sign[:, :, None])
 
 

@@ -1,4 +1,4 @@
-"""Newton's method on the orthogonal group for ||A - C B C'||, many problems at once.
+"""Newton's method on the orthogonal group for ||A - C B C'||, many problems one after the other.
 
     L(W) = ||A - e^W M e^-W||^2 / 2,   M = C B C',   W antisymmetric
 
@@ -8,21 +8,22 @@ With A = K + S and M = L + T, antisymmetric and symmetric parts, and [X, Y] = X 
     Hessian times W  H(W) = [K, [W, L]] - [S, [W, T]] - [W, G] / 2
 
 Each step solves the Newton equations by conjugate gradients inside a trust region (Steihaug 1983)
-and moves C by a Cayley transform, which keeps it orthogonal. Finished problems leave the batch.
-Coordinates are the eigenvectors of S: S is diagonal there, and H nearly so. With X - X' written
-[X] and s the diagonal of S, H is one wide and one narrow product and one transposition:
+and moves C by a Cayley transform, which keeps it orthogonal. Coordinates are the eigenvectors of S:
+S is diagonal there, and H nearly so. With s its diagonal, H is one tall and one small product:
 
-    H(W) = [ K (W L) - W (L K + G / 2) - (s_i - s_j) (W T) ]
+    H(W) = Y - Y',   Y = (G / 2 - K L) W - (s_j - s_i) (T W) + (L W) K
+
+Compiled: matrices are small enough that calls from Python would cost more than the work.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numba import njit
 from torch import Tensor
 
-CHUNK_ENTRIES = 2**17  # numbers in one array of a chunk: .5 MB
-SCRATCH = ("products", "half", "bent")  # arrays an inner step writes over
-COMPACT = 0.6  # an inner solver's batch is made smaller once fewer of its problems go on
+compiled = njit(cache=True, nogil=True, fastmath={"contract", "nsz", "reassoc"})
 
 
 @dataclass
@@ -30,8 +31,8 @@ class Problems:
     """A batch of problems along the first axis, for each:
 
     odd        K, (n, n)
-    spectrum   the diagonal of S, (n, 1)
-    moved      L and T side by side, (n, 2 n)
+    spectrum   the diagonal of S, (n,)
+    moved      T above L, (2 n, n)
     transform  C, (n, n)
     radius     how far the quadratic model is trusted
     loss       half the squared residual
@@ -47,18 +48,19 @@ class Problems:
     @classmethod
     def at(cls, target: Tensor, source: Tensor, transform: Tensor) -> "Problems":
         """The problems (A, B) at the transforms C; the symmetric part of A is diagonal."""
-        odd, even = symmetry_parts(target).chunk(2, dim=-1)
-        spectrum = even.diagonal(0, -2, -1)[:, :, None]
+        even, odd = symmetry_parts(target).chunk(2, dim=-2)
         moved = symmetry_parts(transform @ source @ transform.mT)
-        return cls.at_parts(odd.contiguous(), spectrum.contiguous(), moved, transform)
+        return cls.at_parts(odd, even.diagonal(0, -2, -1), moved, transform)
 
     @classmethod
     def at_parts(
         cls, odd: Tensor, spectrum: Tensor, moved: Tensor, transform: Tensor
     ) -> "Problems":
         """Problems whose matrices are split into their symmetry parts already."""
-        radius = torch.ones(len(odd)).to(odd)
-        return cls(odd, spectrum, moved, transform, radius, _loss(odd, spectrum, moved))
+        difference = moved - torch.cat([torch.diag_embed(spectrum), odd], dim=-2)
+        loss = (difference * difference).sum((-2, -1)) / 2
+        parts = (odd, spectrum, moved, transform, torch.ones_like(loss), loss)
+        return cls(*(part.contiguous() for part in parts))
 
     def take(self, index: Tensor) -> "Problems":
         """Some of the problems, by index."""
@@ -70,199 +72,223 @@ class Problems:
             value.index_copy_(0, index, getattr(other, name))
 
 
-def descend(problems: Problems, iterations: int, inner: int, tolerance: float) -> Problems:
-    """Every problem after so many Newton steps, or once its gradient is below tolerance.
-
-    Chunk by chunk, so that arrays stay in the cache.
-    """
-    size = max(1, CHUNK_ENTRIES // problems.transform[0].numel())
-    chunks = torch.arange(len(problems.loss)).split(size)
-    parts = [_descend(problems.take(chunk), iterations, inner, tolerance) for chunk in chunks]
-    return Problems(
-        *(
-            torch.cat(values)
-            for values in zip(*(vars(part).values() for part in parts), strict=True)
-        )
-    )
-
-
-def _descend(problems: Problems, iterations: int, inner: int, tolerance: float) -> Problems:
-    position = torch.arange(len(problems.loss))
-    result = problems.take(position)
-    for _ in range(iterations):
-        slope = gradient(problems)
-        going = (_norm(slope) > tolerance) & (problems.radius > tolerance)
-        if not going.all():
-            result.put(position, problems)
-            kept = going.nonzero()[:, 0]
-            if not len(kept):
-                return result
-            position, problems, slope = position[kept], problems.take(kept), slope[kept]
-        problems = _newton_step(problems, slope, inner)
-    result.put(position, problems)
-    return result
-
-
 def symmetry_parts(a: Tensor) -> Tensor:
-    """The antisymmetric and the symmetric part side by side: (pair, n, 2 n)."""
+    """The symmetric part above the antisymmetric one: (pair, 2 n, n)."""
     half = a / 2
-    return torch.cat([half - half.mT, half + half.mT], dim=-1)
+    return torch.cat([half + half.mT, half - half.mT], dim=-2)
 
 
-def gradient(problems: Problems) -> Tensor:
-    """The slope of the loss along antisymmetric directions, (pair, n, n)."""
-    odd, even = problems.moved.chunk(2, dim=-1)
-    return _antisymmetric(torch.bmm(problems.odd, odd).addcmul_(problems.spectrum, even, value=-1))
+def descend(problems: Problems, iterations: int, inner: int, tolerance: float) -> None:
+    """Take so many Newton steps in every problem, or until its gradient is below tolerance."""
+    values = (x.numpy() for x in vars(problems).values())
+    _descend(*values, iterations, inner, tolerance)
 
 
-def _newton_step(problems: Problems, slope: Tensor, inner: int) -> Problems:
-    scale = _scale(problems)
-    step, promised = _steihaug(problems, slope, scale, inner)
-    rotation = _cayley(step)
-    odd, even = problems.moved.chunk(2, dim=-1)
-    moved = symmetry_parts(rotation @ (odd + even) @ rotation.mT)
-    reached = _loss(problems.odd, problems.spectrum, moved)
-    rounding = 4 * torch.finfo(reached.dtype).eps * problems.loss.sqrt() + 1e-30
-    gain = (problems.loss - reached + rounding) / (promised + rounding)
-    length = _dot(step, step * scale).sqrt()
-    at_edge = (gain > 0.75) & (length > 0.9 * problems.radius)
-    radius = torch.where(at_edge, (2 * problems.radius).clamp(max=4), problems.radius)
-    radius = torch.where(gain > 0.25, radius, length / 4)
-    after = Problems(
-        problems.odd, problems.spectrum, moved, rotation @ problems.transform, radius, reached
-    )
-    refused = (~(gain > 0.05)).nonzero()[:, 0]
-    if len(refused):
-        for name in ("moved", "transform", "loss"):
-            getattr(after, name)[refused] = getattr(problems, name)[refused]
-    return after
-
-
-def _cayley(step: Tensor) -> Tensor:
-    """(I + V) (I - V)^-1, V = W / 2, as (I + V)^2 (I - V^2)^-1, which Cholesky's method inverts."""
-    half = step / 2
-    forward = half.clone()
-    forward.diagonal(0, -2, -1).add_(1)
-    gram = torch.bmm(forward, forward.mT)
-    return forward @ forward @ torch.cholesky_inverse(torch.linalg.cholesky_ex(gram)[0])
-
-
-def _scale(problems: Problems) -> Tensor:
-    """Curvature along each plane rotation (i, j), which preconditions and measures the steps.
-
-    It is 1 on average, so that radii of one step mean something in the next.
-    """
-    odd, even = problems.moved.chunk(2, dim=-1)
-    odd = problems.odd * odd
-    s, t = problems.spectrum, even.diagonal(0, -2, -1)[:, :, None]
-    sums = odd.sum(-1, keepdim=True) + s * t
-    curvature = torch.baddbmm(sums + sums.mT, s, t.mT, alpha=-1)
-    curvature = curvature.sub_(s.mT * t).sub_(odd, alpha=2).abs_()
-    mean = curvature.mean((-2, -1), keepdim=True)
-    return curvature.div_(mean + torch.finfo(mean.dtype).tiny).clamp_(min=0.05)
-
-
-def _steihaug(
-    problems: Problems, slope: Tensor, scale: Tensor, inner: int
-) -> tuple[Tensor, Tensor]:
-    """The step that solves the Newton equations inside the radius, and the decrease it promises."""
-    step, promised = torch.empty_like(slope), torch.empty_like(problems.loss)
-    state = _first_direction(problems, slope, scale)
-    for k in range(inner):
-        _conjugate_gradient_step(state)
-        n_going = int(state["going"].sum())
-        last = k == inner - 1 or not n_going
-        if last or n_going < COMPACT * len(state["going"]):
-            step.index_copy_(0, state["position"], state["point"])
-            promised.index_copy_(0, state["position"], state["promised"])
-            if last:
+@compiled
+def _descend(odds, spectra, all_moved, transforms, radii, losses, iterations, inner, tolerance):
+    """Newton steps of each problem; all but the first two change in place."""
+    n = spectra.shape[1]
+    factors, rotated = np.empty((3 * n, n), odds.dtype), np.empty((2 * n, n), odds.dtype)
+    product, slope = np.empty_like(odds[0]), np.empty_like(odds[0])
+    rounding = 4 * np.finfo(odds.dtype).eps
+    for k in range(len(losses)):
+        odd, moved, transform, spectrum = odds[k], all_moved[k], transforms[k], spectra[k]
+        gaps = spectrum - spectrum.reshape(n, 1)
+        for _ in range(iterations):
+            _slope(odd, spectrum, moved, slope, product)
+            if not (np.sqrt(_dot(slope, slope)) > tolerance and radii[k] > tolerance):
                 break
-            kept = state["going"].nonzero()[:, 0]
-            state = {
-                name: value[: len(kept)] if name in SCRATCH else value.index_select(0, kept)
-                for name, value in state.items()
-            }
+            _copy(product, factors[:n])
+            _copy(moved, factors[n:])
+            inverse = _preconditioner(odd, spectrum, moved)
+            step, promised = _steihaug(odd, gaps, factors, slope, inverse, radii[k], inner)
+            rotation = _cayley(step)
+            _rotate(rotation, moved, rotated, product)
+            reached = _loss(odd, spectrum, rotated)
+            noise = rounding * np.sqrt(losses[k]) + 1e-30
+            gain = (losses[k] - reached + noise) / (promised + noise)
+            length = _length(step, inverse)
+            if not gain > 0.25:
+                radii[k] = length / 4
+            elif gain > 0.75 and length > 0.9 * radii[k]:
+                radii[k] = min(2 * radii[k], 4)
+            if gain > 0.05:
+                _copy(rotated, moved)
+                _multiply(rotation, transform, product)
+                _copy(product, transform)
+                losses[k] = reached
+
+
+@compiled
+def _slope(odd, spectrum, moved, slope, product):
+    """The gradient G, (n, n), and G / 2 - K L."""
+    n = len(odd)
+    _multiply(odd, moved[n:], product)
+    for i in range(n):
+        for j in range(n):
+            slope[i, j] = product[i, j] - spectrum[i] * moved[i, j]
+    _antisymmetrise(slope)
+    for i in range(n):
+        for j in range(n):
+            product[i, j] = slope[i, j] / 2 - product[i, j]
+
+
+@compiled
+def _steihaug(odd, gaps, factors, slope, inverse, radius, inner):
+    """The step that solves the Newton equations inside the radius, and the decrease it promises."""
+    n = len(odd)
+    size = n * n
+    step, residual, direction = np.zeros_like(odd), slope.copy(), -slope * inverse
+    products, bent = np.empty_like(factors), np.empty_like(odd)
+    # the same, read row by row
+    d, r, s, b, h = _flat(direction), _flat(residual), _flat(step), _flat(bent), _flat(inverse)
+    ps, g = _flat(products), _flat(gaps)
+    # in the norm of the curvature: residual, direction, point times direction, room to the edge
+    power = -_dot(slope, direction)
+    square, along, room, promised = power, 0.0, radius * radius, 0.0
+    goal = power * min(np.sqrt(_dot(slope, slope)), 0.1)
+    for _ in range(inner):
+        if not power > 0:
+            break
+        _multiply(factors, direction, products)
+        _multiply(products[2 * n :], odd, bent)
+        for i in range(size):
+            b[i] += ps[i] - g[i] * ps[size + i]
+        _antisymmetrise(bent)
+        bend = _dot(direction, bent)
+        edge = (np.sqrt(along * along + square * room) - along) / square
+        length = power / bend if bend > 0 else edge
+        inside = 0 < length < edge
+        length = length if inside else edge
+        stride = odd.dtype.type(length)
+        fresh = odd.dtype.type(0)
+        for i in range(size):
+            s[i] += stride * d[i]
+            r[i] += stride * b[i]
+            fresh += r[i] * r[i] * h[i]
+        promised += length * (power - length * bend / 2)
+        if not (inside and fresh > goal):
+            break
+        turn = odd.dtype.type(fresh / power)
+        for i in range(size):
+            d[i] = turn * d[i] - r[i] * h[i]
+        room = max(room - length * (2 * along + length * square), 0)
+        along = turn * (along + length * square)
+        square = fresh + turn * turn * square
+        power = fresh
     return step, promised
 
 
-def _first_direction(problems: Problems, slope: Tensor, scale: Tensor) -> dict[str, Tensor]:
-    direction = -slope / scale
-    power = -_dot(slope, direction)
-    odd, even = problems.moved.chunk(2, dim=-1)
-    first = torch.baddbmm(slope, odd, problems.odd, beta=-0.5, alpha=-1)
-    factors = torch.cat([first, even, odd], dim=-1)
-    return {
-        "position": torch.arange(len(slope)),
-        "odd": problems.odd,
-        "gaps": problems.spectrum.mT - problems.spectrum,
-        "factors": factors,
-        "inverse": -1 / scale,
-        "point": torch.zeros_like(slope),
-        "residual": slope.clone(),
-        "direction": direction,
-        # in the norm of the scale: residual, direction, point times direction, room to the edge
-        "power": power,
-        "square": power,
-        "along": torch.zeros_like(power),
-        "room": problems.radius**2,
-        "promised": torch.zeros_like(power),
-        "goal": power * _norm(slope).clamp(max=0.1),
-        "going": power > 0,
-        **{
-            name: torch.empty_like(value)
-            for name, value in zip(SCRATCH, (factors, slope, slope), strict=True)
-        },
-    }
+@compiled
+def _flat(x):
+    return x.reshape(x.size)
 
 
-def _conjugate_gradient_step(state: dict[str, Tensor]) -> None:
-    """One step of every problem that is going on; it stops at the edge and at its goal."""
-    direction, power, square, along, room = (
-        state[name] for name in ("direction", "power", "square", "along", "room")
-    )
-    bent = _hessian(state)
-    bend = _dot(direction, bent)
-    full = power / bend
-    edge = ((along * along).addcmul_(square, room).sqrt_() - along) / square
-    inside = (full > 0) & (full < edge)
-    length = torch.where(state["going"], torch.where(inside, full, edge), 0.0)
-    state["point"].addcmul_(length[:, None, None], direction)
-    state["residual"].addcmul_(length[:, None, None], bent)
-    state["promised"] += length * (power - length * bend / 2)
-    downhill = torch.mul(state["residual"], state["inverse"], out=bent)
-    fresh = -_dot(state["residual"], downhill)
-    state["going"] &= inside & (fresh > state["goal"])
-    turn = fresh / power.clamp(min=torch.finfo(power.dtype).tiny)
-    torch.addcmul(downhill, turn[:, None, None], direction, out=direction)
-    state["room"] = (room - length * (2 * along + length * square)).clamp_(min=0)
-    state["along"] = turn * (along + length * square)
-    state["square"] = fresh + turn * turn * square
-    state["power"] = fresh
+@compiled
+def _preconditioner(odd, spectrum, moved):
+    """One over the curvature along each plane rotation (i, j), which also measures the steps.
+
+    Curvature is 1 on average, so that radii of one step mean something in the next.
+    """
+    n = len(odd)
+    even_moved, odd_moved = moved[:n], moved[n:]
+    sums, inverse = np.empty(n, odd.dtype), np.empty_like(odd)
+    for i in range(n):
+        sums[i] = spectrum[i] * even_moved[i, i]
+        for j in range(n):
+            sums[i] += odd[i, j] * odd_moved[i, j]
+    mean = odd.dtype.type(0)
+    for i in range(n):
+        for j in range(n):
+            cross = spectrum[i] * even_moved[j, j] + spectrum[j] * even_moved[i, i]
+            inverse[i, j] = abs(sums[i] + sums[j] - cross - 2 * odd[i, j] * odd_moved[i, j])
+            mean += inverse[i, j]
+    mean = odd.dtype.type(mean / (n * n) + 1e-30)
+    for i in range(n):
+        for j in range(n):
+            inverse[i, j] = mean / max(inverse[i, j], mean / 20)
+    return inverse
 
 
-def _hessian(state: dict[str, Tensor]) -> Tensor:
-    products, half = state["products"], state["half"]
-    torch.bmm(state["direction"], state["factors"], out=products)
-    rest, even, odd = products.chunk(3, dim=-1)
-    torch.addcmul(rest, state["gaps"], even, out=half).baddbmm_(state["odd"], odd)
-    return torch.sub(half, half.mT, out=state["bent"])
+@compiled
+def _cayley(step):
+    """(I + V) (I - V)^-1 = 2 (I - V)^-1 - I, V = W / 2; by elimination, which needs no pivots."""
+    n = len(step)
+    inverse, row, column = -step / 2, np.empty_like(step[0]), np.empty_like(step[0])
+    for i in range(n):
+        inverse[i, i] += 1
+    for k in range(n):
+        pivot = inverse[k, k]
+        column[:], row[:] = inverse[:, k], inverse[k]
+        column[k], row[k] = pivot - 1, 1
+        inverse[:, k], inverse[k, k] = 0, 1
+        column /= pivot
+        for i in range(n):
+            for j in range(n):
+                inverse[i, j] -= column[i] * row[j]
+    for i in range(n):
+        for j in range(n):
+            inverse[i, j] *= 2
+        inverse[i, i] -= 1
+    return inverse
 
 
-def _loss(odd: Tensor, spectrum: Tensor, moved: Tensor) -> Tensor:
-    n = odd.shape[-1]
-    difference = moved.clone()
-    difference[:, :, :n] -= odd
-    difference.diagonal(n, -2, -1).sub_(spectrum[:, :, 0])
-    return _dot(difference, difference) / 2
+@compiled
+def _rotate(rotation, moved, rotated, product):
+    """The symmetry parts of R (T + L) R', written to rotated."""
+    n = len(rotation)
+    _multiply(rotation, moved[:n] + moved[n:], product)
+    _multiply(product, rotation.T, rotated[:n])
+    for i in range(n):
+        for j in range(i + 1):
+            upper, lower = rotated[j, i] / 2, rotated[i, j] / 2
+            rotated[i, j] = rotated[j, i] = upper + lower
+            rotated[n + i, j], rotated[n + j, i] = lower - upper, upper - lower
 
 
-def _antisymmetric(x: Tensor) -> Tensor:
-    return x - x.mT
+@compiled
+def _loss(odd, spectrum, moved):
+    n, total = len(odd), odd.dtype.type(0)
+    for i in range(n):
+        for j in range(n):
+            wanted = spectrum[i] if i == j else 0
+            total += (moved[i, j] - wanted) ** 2 + (moved[n + i, j] - odd[i, j]) ** 2
+    return total / 2
 
 
-def _dot(x: Tensor, y: Tensor) -> Tensor:
-    return (x * y).sum((-2, -1))
+@compiled
+def _multiply(x, y, out):
+    np.dot(x, y, out)
 
 
-def _norm(x: Tensor) -> Tensor:
-    return _dot(x, x).sqrt()
+@compiled
+def _copy(x, out):
+    for i in range(len(x)):
+        for j in range(x.shape[1]):
+            out[i, j] = x[i, j]
+
+
+@compiled
+def _antisymmetrise(x):
+    """X - X', in place."""
+    for i in range(len(x)):
+        for j in range(i + 1):
+            x[i, j] -= x[j, i]
+            x[j, i] = -x[i, j]
+
+
+@compiled
+def _dot(x, y):
+    x, y, total = _flat(x), _flat(y), x.dtype.type(0)
+    for i in range(len(x)):
+        total += x[i] * y[i]
+    return total
+
+
+@compiled
+def _length(step, inverse):
+    """Of a step, in the norm of the curvature."""
+    step, inverse, total = _flat(step), _flat(inverse), step.dtype.type(0)
+    for i in range(len(step)):
+        total += step[i] ** 2 / inverse[i]
+    return np.sqrt(total)
