@@ -16,6 +16,7 @@ S is diagonal there, and H nearly so. With s its diagonal, H is one tall and one
 Compiled: matrices are small enough that calls from Python would cost more than the work.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,14 @@ import torch
 from numba import njit
 from torch import Tensor
 
-compiled = njit(cache=True, nogil=True, fastmath={"contract", "nsz", "reassoc"})
+
+def compiled(function: Callable) -> Callable:
+    """Compile at the first call, some ten seconds in all, and keep what was compiled on disk."""
+    options = {"nogil": True, "fastmath": {"contract", "nsz", "reassoc"}}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder can be written
+        return njit(**options)(function)
 
 
 @dataclass
