@@ -68,7 +68,8 @@ def conjugacy(a: Any, b: Any, *, effort: str = "thorough", seed: int = 0) -> Con
     returns  Conjugacy; the same for (a, b) and (b, a) with C transposed
     raises   RepsimError for a zero, non-square, non-finite or mismatched operator
     cost     about 2,100, 3,500 and 8,700 Hessian products, 8 n^3 each, a pair; rotated copies a
-             small part of it. Batches of pairs run on as many threads as torch may use
+             small part of it. Batches of pairs run on as many threads as torch may use, on the CPU
+             wherever the operators are. The first call on a machine compiles, for some ten seconds
     source   Ostrow et al. 2023, arXiv:2306.10168, section 3
     """
     if effort not in SEARCHES:

@@ -150,7 +150,7 @@ def _steihaug(odd, gaps, factors, slope, inverse, radius, inner):
     products, bent = np.empty_like(factors), np.empty_like(odd)
     # the same, read row by row
     d, r, s, b, h = _flat(direction), _flat(residual), _flat(step), _flat(bent), _flat(inverse)
-    ps, g = _flat(products), _flat(gaps)
+    p, g = _flat(products), _flat(gaps)
     # in the norm of the curvature: residual, direction, point times direction, room to the edge
     power = -_dot(slope, direction)
     square, along, room, promised = power, 0.0, radius * radius, 0.0
@@ -161,7 +161,7 @@ def _steihaug(odd, gaps, factors, slope, inverse, radius, inner):
         _multiply(factors, direction, products)
         _multiply(products[2 * n :], odd, bent)
         for i in range(size):
-            b[i] += ps[i] - g[i] * ps[size + i]
+            b[i] += p[i] - g[i] * p[size + i]
         _antisymmetrise(bent)
         bend = _dot(direction, bent)
         edge = (np.sqrt(along * along + square * room) - along) / square
