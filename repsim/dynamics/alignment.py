@@ -20,9 +20,10 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from repsim.dynamics.problems import Problems
 from repsim.dynamics.search import SEARCH_TOLERANCE, SEARCHES, Search, best, race
 from repsim.dynamics.starts import N_STARTS, starting_transforms
-from repsim.dynamics.trust_region import Problems, descend
+from repsim.dynamics.trust_region import descend
 from repsim.errors import RepsimError
 
 EXACT = 1e-5  # above the lower bound by no more than rounding in single precision

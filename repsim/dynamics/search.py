@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from repsim.dynamics.trust_region import Problems, descend
+from repsim.dynamics.problems import Problems
+from repsim.dynamics.trust_region import descend
 
 SEARCH_TOLERANCE = 3e-5
 SAME = 0.9999  # cosine between the moved operators of two starts in one minimum

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from repsim.dynamics import trust_region
-from repsim.dynamics.trust_region import Problems, descend
+from repsim.dynamics.problems import Problems
+from repsim.dynamics.trust_region import descend
 
 N = 5
 UPPER = np.triu_indices(N, 1)
