@@ -48,7 +48,7 @@ def _descend(odds, spectra, all_moved, transforms, radii, losses, iterations, in
     rounding = 4 * np.finfo(odds.dtype).eps
     for k in range(len(losses)):
         odd, moved, transform, spectrum = odds[k], all_moved[k], transforms[k], spectra[k]
-        gaps = spectrum - spectrum.reshape(n, 1)
+        gaps, even = spectrum - spectrum.reshape(n, 1), np.diag(spectrum)
         for _ in range(iterations):
             _slope(odd, spectrum, moved, slope, product)
             if not (np.sqrt(_dot(slope, slope)) > tolerance and radii[k] > tolerance):
@@ -59,7 +59,7 @@ def _descend(odds, spectra, all_moved, transforms, radii, losses, iterations, in
             step, promised = _steihaug(odd, gaps, factors, slope, inverse, radii[k], inner)
             rotation = _cayley(step)
             _rotate(rotation, moved, rotated, product)
-            reached = _loss(odd, spectrum, rotated)
+            reached = _loss(odd, even, rotated)
             noise = rounding * np.sqrt(losses[k]) + 1e-30
             gain = (losses[k] - reached + noise) / (promised + noise)
             length = _length(step, inverse)
@@ -147,45 +147,56 @@ def _preconditioner(odd, spectrum, moved):
     """
     n = len(odd)
     even_moved, odd_moved = moved[:n], moved[n:]
-    sums, inverse = np.empty(n, odd.dtype), np.empty_like(odd)
+    along, sums, inverse = np.empty_like(spectrum), np.empty_like(spectrum), np.empty_like(odd)
     for i in range(n):
-        sums[i] = spectrum[i] * even_moved[i, i]
+        along[i] = even_moved[i, i]
+        sums[i] = spectrum[i] * along[i]
         for j in range(n):
             sums[i] += odd[i, j] * odd_moved[i, j]
     mean = odd.dtype.type(0)
     for i in range(n):
         for j in range(n):
-            cross = spectrum[i] * even_moved[j, j] + spectrum[j] * even_moved[i, i]
+            cross = spectrum[i] * along[j] + spectrum[j] * along[i]
             inverse[i, j] = abs(sums[i] + sums[j] - cross - 2 * odd[i, j] * odd_moved[i, j])
             mean += inverse[i, j]
     mean = odd.dtype.type(mean / (n * n) + 1e-30)
-    for i in range(n):
-        for j in range(n):
-            inverse[i, j] = mean / max(inverse[i, j], mean / 20)
+    least, flat = odd.dtype.type(mean / 20), _flat(inverse)
+    for i in range(n * n):
+        flat[i] = mean / (flat[i] if flat[i] > least else least)
     return inverse
 
 
 @compiled
 def _cayley(step):
-    """(I + V) (I - V)^-1 = 2 (I - V)^-1 - I, V = W / 2; by elimination, which needs no pivots."""
+    """(I + V) (I - V)^-1 = 2 (I - V)^-1 - I, V = W / 2; by elimination, which needs no pivots.
+
+    Columns of zeros up to a multiple of eight let whole rows be taken at once.
+    """
     n = len(step)
-    inverse, row, column = -step / 2, np.empty_like(step[0]), np.empty_like(step[0])
+    inverse = np.zeros((n, n + -n % 8), step.dtype)
+    row, column = np.empty_like(inverse[0]), np.empty_like(step[0])
     for i in range(n):
+        for j in range(n):
+            inverse[i, j] = -step[i, j] / 2
         inverse[i, i] += 1
     for k in range(n):
         pivot = inverse[k, k]
-        column[:], row[:] = inverse[:, k], inverse[k]
-        column[k], row[k] = pivot - 1, 1
-        inverse[:, k], inverse[k, k] = 0, 1
-        column /= pivot
         for i in range(n):
-            for j in range(n):
-                inverse[i, j] -= column[i] * row[j]
+            column[i] = inverse[i, k] / pivot
+            inverse[i, k] = 0
+        column[k] = (pivot - 1) / pivot
+        row[:] = inverse[k]
+        row[k] = inverse[k, k] = 1
+        for i in range(n):
+            factor = column[i]
+            for j in range(len(row)):
+                inverse[i, j] -= factor * row[j]
+    rotation = np.empty_like(step)
     for i in range(n):
         for j in range(n):
-            inverse[i, j] *= 2
-        inverse[i, i] -= 1
-    return inverse
+            rotation[i, j] = 2 * inverse[i, j]
+        rotation[i, i] -= 1
+    return rotation
 
 
 @compiled
@@ -202,12 +213,11 @@ def _rotate(rotation, moved, rotated, product):
 
 
 @compiled
-def _loss(odd, spectrum, moved):
-    n, total = len(odd), odd.dtype.type(0)
-    for i in range(n):
-        for j in range(n):
-            wanted = spectrum[i] if i == j else 0
-            total += (moved[i, j] - wanted) ** 2 + (moved[n + i, j] - odd[i, j]) ** 2
+def _loss(odd, even, moved):
+    odd, even, moved, total = _flat(odd), _flat(even), _flat(moved), odd.dtype.type(0)
+    size = len(odd)
+    for i in range(size):
+        total += (moved[i] - even[i]) ** 2 + (moved[size + i] - odd[i]) ** 2
     return total / 2
 
 
