@@ -40,8 +40,10 @@ class Problems:
         cls, odd: Tensor, spectrum: Tensor, moved: Tensor, transform: Tensor
     ) -> "Problems":
         """Problems whose matrices are split into their symmetry parts already."""
-        difference = moved - torch.cat([torch.diag_embed(spectrum), odd], dim=-2)
-        loss = (difference * difference).sum((-2, -1)) / 2
+        difference = moved.clone()
+        difference.diagonal(0, -2, -1).sub_(spectrum)
+        difference[:, odd.shape[-1] :] -= odd
+        loss = torch.linalg.vector_norm(difference, dim=(-2, -1)) ** 2 / 2
         parts = (odd, spectrum, moved, transform, torch.ones_like(loss), loss)
         return cls(*(part.contiguous() for part in parts))
 

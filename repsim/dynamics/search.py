@@ -94,8 +94,9 @@ def _mirrored(pool: Problems, n_pairs: int, count: int, rng: torch.Generator) ->
     chosen = gains.view(n_pairs, -1).argsort(dim=1, descending=True, stable=True)[:, :count]
     sign = sign[chosen.flatten() % len(AXES)]
     start = pool.take(_rows(torch.arange(n_pairs), len(pool.loss) // n_pairs, chosen // len(AXES)))
-    moved = start.moved * torch.cat([sign, sign], dim=1)[:, :, None] * sign[:, None]
-    return Problems.at_parts(start.odd, start.spectrum, moved, start.transform * sign[:, :, None])
+    start.transform *= sign[:, :, None]
+    start.moved.unflatten(1, (2, n)).mul_((sign[:, :, None] * sign[:, None])[:, None])
+    return Problems.at_parts(start.odd, start.spectrum, start.moved, start.transform)
 
 
 def _merge(x: Problems, y: Problems, n_pairs: int) -> Problems:
@@ -115,10 +116,11 @@ def best(problems: Problems, n_pairs: int, count: int) -> Problems:
     losses = problems.loss.view(n_pairs, -1)
     order = losses.argsort(dim=1, stable=True)
     moved = problems.moved.flatten(1).unflatten(0, losses.shape)
-    moved = moved.gather(1, order[:, :, None].expand_as(moved))
     products = moved @ moved.mT
     norms = products.diagonal(0, -2, -1).sqrt()
-    same = (products > SAME * norms[:, :, None] * norms[:, None]).tril(-1).any(dim=-1)
+    alike = products > SAME * norms[:, :, None] * norms[:, None]
+    alike = alike.take_along_dim(order[:, :, None], 1).take_along_dim(order[:, None], 2)
+    same = alike.tril(-1).any(dim=-1)
     kept = order.gather(1, same.to(torch.uint8).argsort(dim=1, stable=True))[:, :count]
     return problems.take(_rows(torch.arange(n_pairs), losses.shape[1], kept))
 
