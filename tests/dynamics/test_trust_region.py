@@ -82,10 +82,11 @@ def hessian(loss, step):
     return along - along.T
 
 
-def test_cayley():
-    w = np.random.default_rng(1).normal(size=(N, N))
+@pytest.mark.parametrize("n", [1, 5, 8, 30])
+def test_cayley(n):
+    w = np.random.default_rng(1).normal(size=(n, n))
     w = w - w.T
-    expected = (np.eye(N) + w / 2) @ np.linalg.inv(np.eye(N) - w / 2)
+    expected = (np.eye(n) + w / 2) @ np.linalg.inv(np.eye(n) - w / 2)
     np.testing.assert_allclose(trust_region._cayley(w), expected, atol=1e-12)
 
 
