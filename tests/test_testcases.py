@@ -15,7 +15,9 @@ from repsim.testcase import fingerprint_sets
 CASES = [case for suite in repsim.SUITES for case in repsim.SUITES[suite]]
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 each_protocol = pytest.mark.parametrize(
-    ("case", "protocol"), [(c, p) for c in CASES for p in c.protocols], ids=str
+    ("case", "protocol"),
+    [(c, p) for c in CASES for p in c.protocols],
+    ids=lambda value: getattr(value, "name", value),
 )
 each_ranked = pytest.mark.parametrize(
     ("case", "protocol"),
