@@ -18,7 +18,6 @@ TASK = "perceptual_decision/basic(timing='short', dt_ms=50)"
 def run(tmp_path, monkeypatch, capfd):
     """Runs the command line with a cache of its own: exit status, output, error stream."""
     monkeypatch.setenv("REPSIM_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
@@ -37,13 +36,12 @@ def test_the_second_run_loads_and_a_damaged_network_is_trained_again(run, tmp_pa
     assert "Training 1 of 1 leaky_rnn networks" in said
     kept = repsim.load("out.nc")
     Path("out.nc").unlink()
-    monkeypatch.setattr("model_zoo.trained._train", None)
-    status, second, said = run(*command)
+    with monkeypatch.context() as without_training:
+        without_training.setattr("model_zoo.trained._train", None)
+        status, second, said = run(*command)
     assert (status, second) == (0, first)
     assert "Training" not in said
     assert repsim.load("out.nc").identical(kept)
-    monkeypatch.undo()
-    monkeypatch.setenv("REPSIM_CACHE", str(tmp_path / "cache"))
     next((tmp_path / "cache" / "networks").iterdir()).write_bytes(b"torn")
     status, third, said = run(*command)
     assert (status, third) == (0, first)
