@@ -1,9 +1,11 @@
 """What the command line shows: listings, tables, matrices, progress and JSON."""
 
+import inspect
 import json
 import math
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +15,16 @@ from rich.text import Text
 
 from repsim.errors import RepsimError
 
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+WHOLE_LINES = 1000  # columns of what is no terminal: nothing is broken or left out for its width
+
+
+def _console(stderr: bool = False) -> Console:
+    """As wide as the terminal, or as COLUMNS says; a file or a pipe gets whole lines."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, highlight=False, width=None if terminal else WHOLE_LINES)
+
+
+out, err = _console(), _console(stderr=True)
 
 
 class RowProgress:
@@ -60,7 +71,7 @@ def listing(what: str) -> list[dict[str, str]]:
                 "kind": m.kind
                 + ", control" * m.control
                 + ", run only by name" * (m.name in METRICS.opt_in),
-                "what": (m.function.__doc__ or "").partition("\n")[0],
+                "what": _summary(m.function),
             }
             for m in metrics
         ]
@@ -75,6 +86,11 @@ def listing(what: str) -> list[dict[str, str]]:
     if what == "tasks":
         return [{"task": name} for name in TASKS]
     raise RepsimError(f"Nothing called {what!r} to list. Use metrics, cases, models or tasks.")
+
+
+def _summary(function: Callable) -> str:
+    """The first paragraph of its docstring, in one line."""
+    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
 
 
 def print_table(rows: list[dict[str, str]], nothing: str = "Nothing.") -> None:

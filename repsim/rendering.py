@@ -11,10 +11,12 @@ import pandas as pd
 if TYPE_CHECKING:
     from jinja2 import Template
     from rich.console import Console
+    from rich.table import Table
 
     from repsim.leaderboard import Leaderboard
 
 WIDE, NARROW = 110, 70  # columns of a terminal that shows every case, and whole words
+LONG = ("metric", "control", "case", "copy", "reason", "why")  # columns of words, not of numbers
 CELL, FEW_CASES = 24, 4  # columns for the name of a case; cases whose controls are all listed
 
 
@@ -106,33 +108,44 @@ def print_rich(board: Leaderboard, console: Console | None = None) -> None:
     """Prints the board to a rich console, names as they are.
 
     Tables that do not fit are left to the page: cases where they are many or the console is narrow,
-    and the controls of many cases unless one is off.
+    and the controls of many cases unless one is off. Reasons then stand under the tables.
     """
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = console or Console()
     console.print(Text(title(board), style="bold"), Text(headline(board)), sep="\n")
-    shown = tables(board)
+    shown, narrow = tables(board), console.width < WIDE
     if len(board.cases) * CELL > console.width:
         shown.pop("Case by case", None)
     if len(board.cases) > FEW_CASES and not board.broken:
         shown.pop("Controls", None)
     for name, texts in shown.items():
-        table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD)
-        if console.width < WIDE:
-            narrow = [*board.cases.index, *axes_shown(board), "case", "reason"]
-            texts = texts.drop(columns=narrow, errors="ignore")
-        for column in texts.columns:
-            whole = column not in ("metric", "reason") and console.width >= NARROW
-            table.add_column(Text(column), overflow="fold", no_wrap=whole)
-        for line in texts.to_numpy():
-            table.add_row(*map(Text, line))
-        console.print(table)
-    for remark in _remarks(board):
-        console.print(Text(remark, style="dim"))
+        if narrow:
+            long = [*board.cases.index, *axes_shown(board), "case", "reason"]
+            texts = texts.drop(columns=long, errors="ignore")
+        console.print("", rich_table(name, texts, console.width))
+    absent = board.unranked[["metric", "reason"]].to_numpy() if narrow else ()
+    reasons = [f"{metric}: {reason}" for metric, reason in absent]
+    console.print("", *(Text(x, style="dim") for x in (*reasons, *_remarks(board))), sep="\n")
+
+
+def rich_table(name: str, texts: pd.DataFrame, width: int) -> Table:
+    """A table for a terminal of so many columns; what is long goes on in the next line."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=name, title_justify="left", box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,
+    )  # fmt: skip
+    for column in texts.columns:
+        whole = column not in LONG and width >= NARROW
+        table.add_column(Text(column), overflow="fold", no_wrap=whole)
+    for line in texts.to_numpy():
+        table.add_row(*map(Text, line))
+    return table
 
 
 def markdown(board: Leaderboard) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from repsim.rendering import duration, interval, number
+from repsim.rendering import duration, interval, number, rich_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,9 +26,7 @@ def text(report: Report) -> str:
 
 def print_rich(report: Report, console: Console | None = None) -> None:
     """Prints the card to a rich console, names as they are."""
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = console or Console()
@@ -38,14 +36,12 @@ def print_rich(report: Report, console: Console | None = None) -> None:
     for remark in remarks(report):
         console.print(Text(remark, style="red"))
     for name, texts in tables(report).items():
-        table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD)
         if console.width < NARROW:
-            texts = texts.drop(columns=["independent interval", "chance"], errors="ignore")
-        for column in texts.columns:
-            table.add_column(Text(column), overflow="fold")
-        for line in texts.to_numpy():
-            table.add_row(*map(Text, line))
-        console.print(table)
+            texts = texts.drop(
+                columns=["independent interval", "chance", "reason"], errors="ignore"
+            )
+        console.print("", rich_table(name, texts, console.width))
+    console.print()
     for fact in facts(report):
         console.print(Text(fact, style="dim"))
 

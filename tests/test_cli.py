@@ -46,7 +46,6 @@ def lopsided(x, y):
 def folder(tmp_path, monkeypatch):
     """A working folder with files of every kind of fault."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
     Path("mine.py").write_text(METRICS)
     rng = np.random.default_rng(0)
     good = rng.standard_normal((6, 20, 4))
@@ -199,6 +198,22 @@ def test_json_is_all_that_is_printed(run, line, key):
     assert status == 0
     if key is not None:
         assert key in (found[0] if isinstance(found, list) else found)
+
+
+def test_a_pipe_gets_whole_lines_and_a_narrow_terminal_lines_that_fit():
+    def lines(**environment):
+        here = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+        command = (*REPSIM, "list", "metrics")
+        run = subprocess.run(command, capture_output=True, env=here | environment, check=True)
+        return run.stdout.decode().splitlines()
+
+    heads, *metrics = lines()
+    assert heads.split() == ["metric", "view", "kind", "what"]
+    assert [line.split("  ")[0] for line in metrics] == [
+        repsim.METRICS[name].id for name in (*repsim.METRICS, *repsim.METRICS.opt_in)
+    ]
+    assert [line for line in metrics if not line.rstrip().endswith(".")] == []  # no half sentence
+    assert max(map(len, lines(COLUMNS="80"))) <= 80
 
 
 def test_a_metric_in_five_lines_gets_its_card_with_one_command(run):

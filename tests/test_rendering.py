@@ -3,7 +3,7 @@ import io
 
 import pytest
 from rich.console import Console
-from test_leaderboard import scores
+from test_leaderboard import row, scores
 
 from repsim.leaderboard import Leaderboard
 from repsim.rendering import duration
@@ -67,6 +67,18 @@ def test_save_writes_all_or_nothing(tmp_path, monkeypatch):
 )
 def test_durations_have_the_unit_that_fits(seconds, shown):
     assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_a_console_of_any_width_shows_names_numbers_and_reasons(width):
+    name = "dsa(delays=10, rank=20)"
+    board = Leaderboard(scores(name, 0.6, 0.7) + [row("gappy", i, None) for i in (0, 1)])
+    text = io.StringIO()
+    board.print(Console(file=text, width=width))
+    words = text.getvalue().split()
+    assert "it broke" in " ".join(words)
+    assert "0.300" in words  # the score, (.65 - .5) / .5
+    assert max(map(len, text.getvalue().splitlines())) <= width
 
 
 def test_a_console_shows_what_fits_and_controls_that_are_off():
