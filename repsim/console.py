@@ -15,6 +15,7 @@ from rich.text import Text
 
 from repsim.errors import RepsimError
 
+GAP = 2  # columns between those of a table
 WHOLE_LINES = 1000  # columns of what is no terminal: nothing is broken or left out for its width
 
 
@@ -108,19 +109,28 @@ def print_table(rows: list[dict[str, str]], nothing: str = "Nothing.") -> None:
 
 
 def print_matrix(names: Sequence[str], matrix: Sequence[Sequence[float]]) -> None:
-    """A square matrix with its names; a dash where nothing was compared."""
-    print_table(
-        [
-            {
-                "": str(name),
-                **{
-                    str(n): "–" if math.isnan(d) else f"{d:.4g}"
-                    for n, d in zip(names, line, strict=True)
-                },
-            }
-            for name, line in zip(names, matrix, strict=True)
-        ]
-    )
+    """A square matrix with its names; a dash where nothing was compared.
+
+    Where it is too wide, columns have the numbers of their rows, and stand in blocks that fit.
+    """
+    cells = [["–" if math.isnan(d) else f"{d:.4g}" for d in line] for line in matrix]
+    longest = max(len(cell) for line in cells for cell in line)
+    rows, heads, size = list(names), list(names), len(names)
+    if sum(GAP + max(len(name), longest) for name in names) + max(map(len, names)) > out.width:
+        heads = [str(i) for i in range(1, len(names) + 1)]
+        rows = [f"{head} {name}" for head, name in zip(heads, names, strict=True)]
+        room = out.width - min(max(map(len, rows)), out.width // 2)
+        size = max(1, room // (GAP + longest))
+    for start in range(0, len(names), size):
+        if start:
+            out.print()
+        block = slice(start, start + size)
+        print_table(
+            [
+                {"": row, **dict(zip(heads[block], line[block], strict=True))}
+                for row, line in zip(rows, cells, strict=True)
+            ]
+        )
 
 
 def print_json(value: Any) -> None:
