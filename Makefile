@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 INSTALLED := .venv/installed
+PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses auto --maxprocesses 4
 
 .PHONY: setup leaderboard test slow lint
 
@@ -13,10 +14,10 @@ leaderboard: setup
 	.venv/bin/repsim board --quick
 
 test: setup
-	.venv/bin/python -m pytest
+	$(PYTEST)
 
 slow: setup
-	.venv/bin/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: setup
 	.venv/bin/ruff check .
