@@ -257,16 +257,15 @@ class Leaderboard:
 
     def _notes(self) -> list[str]:
         seeds = self.cases["seeds"][self.cases["seeds"] > 0]
-        notes = []
-        for case, n in seeds[seeds < FEW_SEEDS].items():
-            if n == 1:
-                what = "One seed gives no interval: the order is by score alone."
-            else:
+        few, notes = seeds[seeds < FEW_SEEDS], []
+        for n, cases in few.groupby(few):
+            what = "One seed gives no interval: the order is by score alone."
+            if n > 1:
                 what = (
                     f"Intervals from {n} seeds are widened for their number and still rough:"
                     " take 8 or more before quoting a rank."
                 )
-            notes.append(f"{case}: {what}")
+            notes.append(f"{rendering.listed(list(cases.index))}: {what}")
         notes += [
             f"{case}: no metric and no control succeeded; it does not count."
             for case in self.cases.index[self.cases["seeds"] == 0]

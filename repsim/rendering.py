@@ -27,22 +27,22 @@ def headline(board: Leaderboard) -> str:
     if not first:
         sentences = ["No metric is ranked."]
     elif not board.has_intervals:
-        sentences = [f"{_listed(first)} scored highest; one seed cannot say by how much."]
+        sentences = [f"{listed(first)} scored highest; one seed cannot say by how much."]
     elif len(table) == 1:
         sentences = [f"{first[0]} is the only metric here."]
     elif len(first) == 1:
         sentences = [f"{first[0]} ranks first of {len(table)}, alone."]
     else:
-        sentences = [f"{_listed(first)} share rank 1: these seeds cannot tell them apart."]
+        sentences = [f"{listed(first)} share rank 1: these seeds cannot tell them apart."]
     at_chance = int((table["score_low"] <= 0).sum())
     if at_chance:
         verb = "is" if at_chance == 1 else "are"
         sentences.append(f"{at_chance} of {len(table)} {verb} not shown to beat chance.")
     if len(board.unranked):
         verb = "stands" if len(board.unranked) == 1 else "stand"
-        sentences.append(f"{_listed(list(board.unranked['metric']))} {verb} below the line.")
+        sentences.append(f"{listed(list(board.unranked['metric']))} {verb} below the line.")
     if board.broken:
-        cases = f"{_listed(list(board.broken))} {'is' if len(board.broken) == 1 else 'are'} broken"
+        cases = f"{listed(list(board.broken))} {'is' if len(board.broken) == 1 else 'are'} broken"
         sentences.append(f"{cases}: a control misses the value it must have.")
     elif set(board.controls["verdict"]) - {"no known value"} == {"agrees"}:
         sentences.append("The controls hold.")
@@ -108,7 +108,7 @@ def print_rich(board: Leaderboard, console: Console | None = None) -> None:
     """Prints the board to a rich console, names as they are.
 
     Tables that do not fit are left to the page: cases where they are many or the console is narrow,
-    and the controls of many cases unless one is off. Reasons then stand under the tables.
+    and the controls of many cases unless one is off. On a narrow one reasons stand underneath.
     """
     from rich.console import Console
     from rich.text import Text
@@ -122,8 +122,8 @@ def print_rich(board: Leaderboard, console: Console | None = None) -> None:
         shown.pop("Controls", None)
     for name, texts in shown.items():
         if narrow:
-            long = [*board.cases.index, *axes_shown(board), "case", "reason"]
-            texts = texts.drop(columns=long, errors="ignore")
+            unfit = [*board.cases.index, *axes_shown(board), "case", "reason"]
+            texts = texts.drop(columns=unfit, errors="ignore")
         console.print("", rich_table(name, texts, console.width))
     absent = board.unranked[["metric", "reason"]].to_numpy() if narrow else ()
     reasons = [f"{metric}: {reason}" for metric, reason in absent]
@@ -208,17 +208,17 @@ def interval(low: float, high: float) -> str:
     return "–" if pd.isna(low) else f"{low:.2f} to {high:.2f}"
 
 
-def _span(low: int, high: int) -> str:
-    if pd.isna(low):
-        return "–"
-    return str(low) if low == high else f"{low}–{high}"
-
-
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     """a, b and c; more than four are counted."""
     if len(names) > 4:
         names = [*names[:3], f"{len(names) - 3} others"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _span(low: int, high: int) -> str:
+    if pd.isna(low):
+        return "–"
+    return str(low) if low == high else f"{low}–{high}"
 
 
 def _remarks(board: Leaderboard) -> list[str]:

@@ -141,6 +141,17 @@ def test_few_seeds_are_noted(n_seeds, said):
     assert any(f"{n_seeds} seeds are widened" in note for note in board.notes) == said
 
 
+def test_cases_with_equally_few_seeds_share_a_note():
+    seeds = {"suite/a": 2, "suite/b": 3, "suite/c": 2}
+    rows = [scores("m", *np.linspace(0.6, 0.9, n), case=case) for case, n in seeds.items()]
+    notes = [
+        note
+        for note in Leaderboard([*rows[0], *rows[1], *rows[2]]).notes
+        if "seeds are widened" in note
+    ]
+    assert [note.partition(":")[0] for note in notes] == ["suite/a and suite/c", "suite/b"]
+
+
 @pytest.mark.parametrize(
     ("gap", "counts"),
     [
