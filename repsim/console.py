@@ -21,8 +21,8 @@ WHOLE_LINES = 1000  # columns of what is no terminal: nothing is broken or left 
 
 def _console(stderr: bool = False) -> Console:
     """As wide as the terminal, or as COLUMNS says; a file or a pipe gets whole lines."""
-    terminal = (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ
-    return Console(stderr=stderr, highlight=False, width=None if terminal else WHOLE_LINES)
+    known = (sys.stderr if stderr else sys.stdout).isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, highlight=False, width=None if known else WHOLE_LINES)
 
 
 out, err = _console(), _console(stderr=True)
