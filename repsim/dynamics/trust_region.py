@@ -13,7 +13,9 @@ S is diagonal there, and H nearly so. With s its diagonal, H is one tall and one
 
     H(W) = Y - Y',   Y = (G / 2 - K L) W - (s_j - s_i) (T W) + (L W) K
 
-Compiled: matrices are small enough that calls from Python would cost more than the work.
+Compiled: matrices are small enough that calls from Python would cost more than the work. Parts are
+written out inside the one compiled function: compiled on their own, too, they round otherwise in
+the run that compiles than in those that find them on disk.
 """
 
 from collections.abc import Callable
@@ -23,14 +25,17 @@ from numba import njit
 
 from repsim.dynamics.problems import Problems
 
+FASTMATH = {"contract", "nsz", "reassoc"}
+
+part = njit(inline="always", fastmath=FASTMATH)
+
 
 def compiled(function: Callable) -> Callable:
     """Compile at the first call, some ten seconds in all, and keep what was compiled on disk."""
-    options = {"nogil": True, "fastmath": {"contract", "nsz", "reassoc"}}
     try:
-        return njit(cache=True, **options)(function)
+        return njit(cache=True, nogil=True, fastmath=FASTMATH)(function)
     except RuntimeError:  # no folder can be written
-        return njit(**options)(function)
+        return njit(nogil=True, fastmath=FASTMATH)(function)
 
 
 def descend(problems: Problems, iterations: int, inner: int, tolerance: float) -> None:
@@ -74,7 +79,7 @@ def _descend(odds, spectra, all_moved, transforms, radii, losses, iterations, in
                 losses[k] = reached
 
 
-@compiled
+@part
 def _slope(odd, spectrum, moved, slope, product):
     """The gradient G, (n, n), and G / 2 - K L."""
     n = len(odd)
@@ -88,7 +93,7 @@ def _slope(odd, spectrum, moved, slope, product):
             product[i, j] = slope[i, j] / 2 - product[i, j]
 
 
-@compiled
+@part
 def _steihaug(odd, gaps, factors, slope, inverse, radius, inner):
     """The step that solves the Newton equations inside the radius, and the decrease it promises."""
     n = len(odd)
@@ -134,12 +139,12 @@ def _steihaug(odd, gaps, factors, slope, inverse, radius, inner):
     return step, promised
 
 
-@compiled
+@part
 def _flat(x):
     return x.reshape(x.size)
 
 
-@compiled
+@part
 def _preconditioner(odd, spectrum, moved):
     """One over the curvature along each plane rotation (i, j), which also measures the steps.
 
@@ -166,7 +171,7 @@ def _preconditioner(odd, spectrum, moved):
     return inverse
 
 
-@compiled
+@part
 def _cayley(step):
     """(I + V) (I - V)^-1 = 2 (I - V)^-1 - I, V = W / 2; by elimination, which needs no pivots.
 
@@ -199,7 +204,7 @@ def _cayley(step):
     return rotation
 
 
-@compiled
+@part
 def _rotate(rotation, moved, rotated, product):
     """The symmetry parts of R (T + L) R', written to rotated."""
     n = len(rotation)
@@ -212,7 +217,7 @@ def _rotate(rotation, moved, rotated, product):
             rotated[n + i, j], rotated[n + j, i] = lower - upper, upper - lower
 
 
-@compiled
+@part
 def _loss(odd, even, moved):
     odd, even, moved, total = _flat(odd), _flat(even), _flat(moved), odd.dtype.type(0)
     size = len(odd)
@@ -221,19 +226,19 @@ def _loss(odd, even, moved):
     return total / 2
 
 
-@compiled
+@part
 def _multiply(x, y, out):
     np.dot(x, y, out)
 
 
-@compiled
+@part
 def _copy(x, out):
     for i in range(len(x)):
         for j in range(x.shape[1]):
             out[i, j] = x[i, j]
 
 
-@compiled
+@part
 def _antisymmetrise(x):
     """X - X', in place."""
     for i in range(len(x)):
@@ -242,7 +247,7 @@ def _antisymmetrise(x):
             x[j, i] = -x[i, j]
 
 
-@compiled
+@part
 def _dot(x, y):
     x, y, total = _flat(x), _flat(y), x.dtype.type(0)
     for i in range(len(x)):
@@ -250,7 +255,7 @@ def _dot(x, y):
     return total
 
 
-@compiled
+@part
 def _length(step, inverse):
     """Of a step, in the norm of the curvature."""
     step, inverse, total = _flat(step), _flat(inverse), step.dtype.type(0)

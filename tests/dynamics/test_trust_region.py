@@ -1,5 +1,6 @@
 """The compiled Newton steps against torch's derivatives and numpy's inverse."""
 
+import os
 import subprocess
 import sys
 
@@ -90,14 +91,35 @@ def test_cayley(n):
     np.testing.assert_allclose(trust_region._cayley(w), expected, atol=1e-12)
 
 
-def test_nowhere_to_keep_what_was_compiled():
-    code = (
-        "import numba.core.caching as caching\n"
-        "caching.CacheImpl._locator_classes = []\n"
-        "caching.CompileResultCacheImpl._locator_classes = []\n"
-        "import numpy as np\n"
-        "from repsim.dynamics import trust_region\n"
-        "print(trust_region._dot(np.eye(2), np.eye(2)))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.returncode) == ("2.0\n", 0), done.stderr
+NO_FOLDER = """
+import numba.core.caching as caching
+caching.CacheImpl._locator_classes = []
+caching.CompileResultCacheImpl._locator_classes = []
+"""
+DIGEST = """
+import hashlib
+import torch
+from repsim.dynamics.problems import Problems
+from repsim.dynamics.trust_region import descend
+torch.manual_seed(0)
+a, b = torch.randn(2, 20, 12, 12)
+a = a - a.mT + torch.diag(torch.arange(12.0))
+problems = Problems.at(a, b, torch.eye(12).expand(20, 12, 12))
+descend(problems, 8, 12, 1e-6)
+print(hashlib.sha256(problems.transform.numpy().tobytes()).hexdigest())
+"""
+
+
+def test_the_same_bits_compiled_kept_and_where_nothing_can_be_kept(tmp_path):
+    digests = []
+    for code in (DIGEST, DIGEST, NO_FOLDER + DIGEST):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        digests.append(done.stdout)
+        assert list(tmp_path.rglob("*.nbc"))
+    assert len(set(digests)) == 1
