@@ -88,7 +88,7 @@ def list_things(
     if json_:
         print_json(rows)
         return
-    print_table(rows, f"No {what} yet.")
+    print_table(rows, f"No {what} yet.", sentences=True)
 
 
 @app.command(epilog="Example: repsim check mine.py:my_metric")

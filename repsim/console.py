@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -94,10 +95,25 @@ def _summary(function: Callable) -> str:
     return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
 
 
-def print_table(rows: list[dict[str, str]], nothing: str = "Nothing.") -> None:
-    """Rows as an aligned table; failures in red."""
+def print_table(
+    rows: list[dict[str, str]], nothing: str = "Nothing.", *, sentences: bool = False
+) -> None:
+    """Rows as an aligned table; failures in red.
+
+    A last column of sentences stands under each row where it does not fit beside.
+    """
     if not rows:
         out.print(nothing)
+        return
+    widths = [
+        max(len(str(value)) for value in column)
+        for column in zip(*map(dict.values, rows), strict=True)
+    ]
+    if sentences and len(widths) > 1 and sum(widths) + GAP * (len(widths) - 1) > out.width:
+        for *cells, sentence in map(dict.values, rows):
+            padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=False))
+            out.print(Text((" " * GAP).join(padded).rstrip(), style="bold"))
+            out.print(Padding(Text(sentence), (0, 0, 0, 2 * GAP)))
         return
     table = Table(box=None, pad_edge=False)
     for name in rows[0]:

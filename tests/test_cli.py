@@ -213,7 +213,10 @@ def test_a_pipe_gets_whole_lines_and_a_narrow_terminal_lines_that_fit():
         repsim.METRICS[name].id for name in (*repsim.METRICS, *repsim.METRICS.opt_in)
     ]
     assert [line for line in metrics if not line.rstrip().endswith(".")] == []  # no half sentence
-    assert max(map(len, lines(COLUMNS="80"))) <= 80
+    narrow = lines(COLUMNS="80")
+    assert max(map(len, narrow)) <= 80
+    names = [line.split("  ")[0] for line in narrow if not line.startswith(" ")]
+    assert names == [line.split("  ")[0] for line in metrics]  # none broken
 
 
 def test_a_metric_in_five_lines_gets_its_card_with_one_command(run):
