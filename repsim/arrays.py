@@ -82,8 +82,7 @@ def read_set(name: str, value: Any, view: str, metric: str) -> ReadSet:
         value = as_activations(value)
         trials = value.coords["trial"].values if "trial" in value.coords else None
         value = value.values
-    elif not _is_torch(value):
-        value = as_numpy(value)
+    value = real_array(value)
     check_values(value, repr(name))
     if view == "trajectories":
         if value.ndim == 2 or value.shape[1] == 1:
@@ -120,6 +119,23 @@ def same_library(read: Sequence[ReadSet], arrays: str) -> list[ReadSet]:
         replace(one, array=torch.as_tensor(_writable(one.array), dtype=dtype, device=device))
         for one in read
     ]
+
+
+def real_array(value: Any) -> Any:
+    """A tensor as it is, anything else as numpy makes of it.
+
+    raises  InputError for what is not real numbers, or has masked entries
+    """
+    if _is_torch(value):
+        if value.dtype.is_complex or str(value.dtype) == "torch.bool":
+            raise InputError(f"Activations must be real numbers; these have dtype {value.dtype}.")
+        return value
+    n_masked = np.ma.count_masked(value) if isinstance(value, np.ma.MaskedArray) else 0
+    if n_masked:
+        raise InputError(
+            f"{n_masked} of {value.size} entries are masked. Fill them, or drop those trials."
+        )
+    return as_numpy(value)
 
 
 def held_fixed(array: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
-from repsim.arrays import held_fixed
+from repsim.arrays import held_fixed, real_array
 from repsim.errors import InputError, RepsimError
 
 CHUNK_ENTRIES = 2**22  # numbers in the embedding of one chunk: 32 MB
@@ -141,5 +141,6 @@ def whole(name: str, value: Any, otherwise: str = "") -> int:
 
 
 def _float64(array: Any) -> Any:
+    array = real_array(array)
     xp = array_namespace(array)
     return xp.astype(array, xp.float64, copy=False)
