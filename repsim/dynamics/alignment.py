@@ -13,6 +13,7 @@ be from the best, and the second-best minimum how far the next one is.
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -73,8 +74,10 @@ def conjugacy(a: Any, b: Any, *, effort: str = "thorough", seed: int = 0) -> Con
              wherever the operators are. The first call on a machine compiles, for some ten seconds
     source   Ostrow et al. 2023, arXiv:2306.10168, section 3
     """
-    if effort not in SEARCHES:
+    if effort not in list(SEARCHES):
         raise RepsimError(f"effort is {effort!r}; it is one of {', '.join(SEARCHES)}.")
+    if not isinstance(seed, Integral):
+        raise RepsimError(f"seed is {seed!r}; give a whole number.")
     first, second = _check(a, "a"), _check(b, "b")
     if first.ndim == second.ndim == 3 and len(first) != len(second):
         raise RepsimError(
@@ -84,7 +87,9 @@ def conjugacy(a: Any, b: Any, *, effort: str = "thorough", seed: int = 0) -> Con
     first, second = _pad(_stack(first, second), _stack(second, first))
     swap = _wrong_order(first.detach(), second.detach())[:, None, None]
     first, second = torch.where(swap, second, first), torch.where(swap, first, second)
-    transform, second_best = _solve_all(first.detach(), second.detach(), SEARCHES[effort], seed)
+    transform, second_best = _solve_all(
+        first.detach(), second.detach(), SEARCHES[effort], int(seed)
+    )
     fields = _fields(first, second, transform, second_best)
     fields["transform"] = torch.where(swap, transform.mT, transform)
     return Conjugacy(
@@ -193,7 +198,7 @@ def _norm(x: Tensor) -> Tensor:
 
 def _check(value: Any, name: str) -> Tensor:
     """A float64 tensor on the CPU of unit-norm operators."""
-    tensor = value if isinstance(value, Tensor) else torch.tensor(np.ascontiguousarray(value))
+    tensor = value if isinstance(value, Tensor) else _from_numpy(value, name)
     shape = tuple(tensor.shape)
     if len(shape) not in (2, 3) or shape[-1] != shape[-2] or 0 in shape:
         raise RepsimError(
@@ -202,14 +207,26 @@ def _check(value: Any, name: str) -> Tensor:
     if tensor.is_complex():
         raise RepsimError(f"{name} is complex. Give the real operator, in real coordinates.")
     tensor = tensor.to("cpu", torch.float64)
-    norm = torch.linalg.matrix_norm(tensor.detach(), keepdim=True)
-    if not norm.isfinite().all():
+    largest = tensor.detach().abs().amax((-2, -1), keepdim=True)
+    if not largest.isfinite().all():
         raise RepsimError(
             f"{name} holds NaN or infinite values. Fit the operator with fewer ranks or more ridge."
         )
-    if not norm.all():
+    if not largest.all():
         raise RepsimError(f"{name} holds a zero operator, which has no direction. Drop it.")
+    exponent = torch.frexp(largest).exponent.to(tensor).clamp(-1000, 1000)
+    tensor = tensor * 2.0**-exponent  # squares stay finite, digits as they are
     return tensor / torch.linalg.matrix_norm(tensor, keepdim=True)
+
+
+def _from_numpy(value: Any, name: str) -> Tensor:
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise RepsimError(f"{name} cannot be read as an array: {error}") from error
+    if array.dtype.kind not in "biufc":
+        raise RepsimError(f"{name} holds {array.dtype}; operators are arrays of numbers.")
+    return torch.tensor(array.astype(np.complex128 if array.dtype.kind == "c" else np.float64))
 
 
 def _stack(x: Tensor, other: Tensor) -> Tensor:

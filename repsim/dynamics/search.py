@@ -87,7 +87,7 @@ def _mirrored(pool: Problems, n_pairs: int, count: int, rng: torch.Generator) ->
     Mirroring by signs d changes the loss by a constant less d' (K * L) d.
     """
     n = pool.transform.shape[-1]
-    sign = torch.ones(len(AXES), n)
+    sign = torch.ones(len(AXES), n, dtype=pool.loss.dtype)
     for one, n_axes in zip(sign, AXES, strict=True):
         one[torch.randperm(n, generator=rng)[:n_axes]] = -1
     gains = ((sign @ (pool.odd * pool.moved[:, n:])) * sign).sum(-1)

@@ -38,7 +38,7 @@ def starting_transforms(a: Tensor, b: Tensor, seed: int) -> Tensor:
     bases, (first, second) = bases.float(), which.chunk(2)
     signs = _best_signs(turned[first] * turned[second])
     matched = (bases[first] * signs[..., None, :]) @ bases[second].mT
-    identity = torch.eye(a.shape[-1]).expand(len(a), 1, -1, -1)
+    identity = torch.eye(a.shape[-1]).to(matched).expand(len(a), 1, -1, -1)
     swapped = torch.cat([identity[..., :2].flip(-1), identity[..., 2:]], dim=-1)
     return torch.cat([identity, swapped, matched], dim=1)
 
@@ -80,7 +80,7 @@ def _best_signs(form: Tensor) -> Tensor:
     """Signs d with a large d' form d: the leading eigenvector's, then single flips that gain."""
     form = form + form.mT
     form.diagonal(0, -2, -1).zero_()
-    signs = torch.where(torch.linalg.eigh(form)[1][..., -1] < 0, -1.0, 1.0)
+    signs = torch.where(torch.linalg.eigh(form)[1][..., -1] < 0, -1.0, 1.0).to(form)
     for _ in range(2 * form.shape[-1]):
         gain, flipped = (-signs * (form @ signs[..., None])[..., 0]).max(dim=-1, keepdim=True)
         gains = gain > SMALL
