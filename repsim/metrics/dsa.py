@@ -45,16 +45,19 @@ def compare_pairs(
     comparison: str = "angular",
     effort: str = "fast",
 ) -> Any:
-    """Many distances at once: pairs and starting points of the search are one batch.
+    """Many distances at once: pairs of equal sizes and starting points of the search are one batch.
 
     An operator is at 0 from itself, which needs no search.
     """
     xp = array_namespace(operators[0])
-    different = np.flatnonzero(np.asarray(first) != np.asarray(second))
+    batches: dict[tuple[int, int], list[int]] = {}
+    for k, (i, j) in enumerate(zip(first, second, strict=True)):
+        if i != j:
+            batches.setdefault((len(operators[i]), len(operators[j])), []).append(k)
     values = np.zeros(len(first))
-    if len(different):
-        a, b = (xp.stack([operators[side[k]] for k in different]) for side in (first, second))
-        values[different] = as_numpy(_solve(a, b, comparison, effort))
+    for batch in batches.values():
+        a, b = (xp.stack([operators[side[k]] for k in batch]) for side in (first, second))
+        values[batch] = as_numpy(_solve(a, b, comparison, effort))
     return values
 
 

@@ -54,6 +54,17 @@ def test_an_operator_is_not_searched_against_itself(pairs, monkeypatch):
     assert METRICS["dsa"].compare_pairs(list(pairs[0]), [3], [3]).tolist() == [0]
 
 
+def test_operators_of_unequal_size_are_compared_as_each_pair_alone(pairs):
+    operators = [x[:n, :n] for x, n in zip(pairs[0], (12, 9, 12, 9), strict=True)]
+    first, second = np.triu_indices(4, 1)
+    together = METRICS["dsa"].compare_pairs(operators, first, second)
+    alone = [
+        conjugacy(operators[i], operators[j], effort="fast").angle
+        for i, j in zip(first, second, strict=True)
+    ]
+    np.testing.assert_allclose(together, alone, atol=1e-10)
+
+
 def test_threads_and_batches_change_no_bit(pairs, monkeypatch):
     monkeypatch.setattr(alignment, "BATCH_ENTRIES", 18 * 12 * 12)  # one pair a batch
     before = torch.get_num_threads()
