@@ -16,7 +16,7 @@ from array_api_compat import array_namespace
 
 from repsim.dynamics.ranks import check_rank
 from repsim.dynamics.trials import Trials, delay_embed
-from repsim.dynamics.whitening import whiten
+from repsim.dynamics.whitening import check_ridge, whiten
 from repsim.errors import InputError
 
 __all__ = ["Operator", "delay_embed", "fit_operator"]
@@ -89,7 +89,7 @@ def fit_operator(
     delays        number of delayed copies; interval the steps between them
     rank          number of principal coordinates kept; a fraction below 1: as many as carry that
                   share of variance; "gavish-donoho": those above the optimal hard threshold
-    ridge         penalty on the operator, relative to whitened coordinates of unit norm
+    ridge         penalty on the operator, at least 0, relative to whitened coordinates of unit norm
     returns       Operator in float64
     raises        InputError for trials shorter than the window, a rank above what the data carry,
                   or too few transitions to determine the operator
@@ -99,7 +99,7 @@ def fit_operator(
     source        Ostrow et al. 2023, arXiv:2306.10168, section 3; Arbabi and Mezic 2017,
                   arXiv:1611.06664
     """
-    rank = check_rank(rank)
+    rank, ridge = check_rank(rank), check_ridge(ridge)
     trials = Trials(trajectories, delays, interval)
     if isinstance(rank, int):
         _check_enough(rank, trials.n_transitions, trials.n_columns)

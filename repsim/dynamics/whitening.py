@@ -8,6 +8,7 @@ else           "svd": the embedding is factored, chunk by chunk where it is larg
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from repsim.arrays import held_fixed
 from repsim.dynamics.lags import lag_grams
 from repsim.dynamics.ranks import HARD_THRESHOLD, rank_by_rule
 from repsim.dynamics.trials import Trials
-from repsim.errors import InputError
+from repsim.errors import InputError, RepsimError
 
 WELL_CONDITIONED = 1e-2  # weakest singular value in use over the strongest, for the lag route
 FAIRLY_CONDITIONED = 1e-4  # the same, for the Gram matrix of the embedding
@@ -45,8 +46,15 @@ class Whitened:
     def matrix(self, rank: int, ridge: float) -> Any:
         """The minimum over A of sum |v_{t+1} - A v_t|^2 + ridge |A|^2 for the first coordinates."""
         xp = array_namespace(self.before)
-        penalty = ridge * xp.eye(rank, dtype=xp.float64, device=self.before.device)
+        penalty = check_ridge(ridge) * xp.eye(rank, dtype=xp.float64, device=self.before.device)
         return xp.linalg.solve(self.before[:rank, :rank] + penalty, self.cross[:rank, :rank]).T
+
+
+def check_ridge(ridge: Any) -> float:
+    """A finite real number, at least 0."""
+    if not isinstance(ridge, Real) or isinstance(ridge, bool) or not 0 <= ridge < float("inf"):
+        raise RepsimError(f"ridge is {ridge!r}; give a finite number of at least 0.")
+    return float(ridge)
 
 
 def whiten(trials: Trials, rank: Any, strict: bool = True) -> Whitened:

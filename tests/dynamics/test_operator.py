@@ -1,11 +1,16 @@
 """Operators: embedding within trials, eigenvalues of known systems, refusals with numbers."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 import torch
 
+from repsim.dynamics.choice import choose_delays_and_rank
 from repsim.dynamics.operator import delay_embed, fit_operator
 from repsim.errors import InputError, RepsimError
+from repsim.plugins import get_metric
 
 
 def rotation(angle, radius=1.0):
@@ -231,6 +236,29 @@ def test_refusals_name_the_numbers_and_the_way_out(case):
     trajectories, (delays, rank), options, sentence = case
     with pytest.raises(RepsimError, match=sentence):
         fit_operator(trajectories, delays, rank, **options)
+
+
+@pytest.mark.parametrize("ridge", [-0.5, -1, math.nan, math.inf, True, "a", None, [1e-8]])
+def test_a_ridge_that_is_no_penalty_is_refused(ridge):
+    told = re.escape(f"ridge is {ridge!r}; give a finite number of at least 0")
+    with pytest.raises(RepsimError, match=told):
+        fit_operator(noisy(), 2, 4, ridge=ridge)
+    with pytest.raises(RepsimError, match=told):
+        choose_delays_and_rank([noisy(), noisy(seed=1)], ridge=ridge)
+
+
+@pytest.mark.parametrize("name", ["dsa", "dsa_spectrum"])
+@pytest.mark.parametrize("ridge", [-0.5, math.nan])
+def test_metrics_of_operators_refuse_it_too(name, ridge):
+    chosen = get_metric(name, delays=2, rank=4, ridge=ridge)
+    with pytest.raises(RepsimError, match=f"ridge is {ridge}; give a finite number"):
+        chosen(noisy(), noisy(seed=1))
+
+
+@pytest.mark.parametrize("ridge", [0, 1, np.float32(0.5), np.float64(0), np.int64(2)])
+def test_numbers_of_any_kind_are_penalties(ridge):
+    found = fit_operator(noisy(), 2, 4, ridge=ridge)
+    assert np.array_equal(found.matrix, fit_operator(noisy(), 2, 4, ridge=float(ridge)).matrix)
 
 
 def test_data_at_fault_are_told_apart_from_options_at_fault():
