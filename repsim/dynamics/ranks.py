@@ -2,6 +2,7 @@
 
 import functools
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ def check_rank(rank: Any) -> Any:
     """A whole number, a fraction between 0 and 1, or "gavish-donoho"."""
     from repsim.dynamics.trials import whole
 
-    if rank == HARD_THRESHOLD or (isinstance(rank, float) and 0 < rank < 1):
+    if isinstance(rank, str) and rank == HARD_THRESHOLD:
         return rank
+    if isinstance(rank, Real) and 0 < rank < 1:
+        return float(rank)
     return whole("rank", rank, f', a share of variance below 1, or "{HARD_THRESHOLD}"')
 
 

@@ -2,6 +2,7 @@
 
 import math
 import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -238,7 +239,15 @@ def test_rules_keep_to_what_the_data_carry():
     assert fit_operator(walks((5, 4)), 3, 0.9999999999).rank <= 3
 
 
-@pytest.mark.parametrize("rank", [0.0, 1.0, -0.5, "gavish", True, None])
+@pytest.mark.parametrize("share", [np.float32(0.9), np.float64(0.9), Fraction(9, 10)])
+def test_shares_of_any_kind_of_number(share):
+    trials = walks()
+    assert fit_operator(trials, 2, share).rank == fit_operator(trials, 2, 0.9).rank
+
+
+@pytest.mark.parametrize(
+    "rank", [0.0, 1.0, -0.5, "gavish", True, None, np.float32(2), np.array([1, 2]), [1]]
+)
 def test_other_ranks_are_refused(rank):
     with pytest.raises(RepsimError, match="give a whole number of at least 1, a share of variance"):
         fit_operator(walks(), 2, rank)
