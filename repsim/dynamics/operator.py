@@ -84,8 +84,9 @@ def fit_operator(
 ) -> Operator:
     """Fit the operator of a set of trajectories.
 
-    trajectories  (trial, time, unit), numpy or torch; or a sequence of (time, unit) trials of any
-                  lengths, each an array, a memory map or a function that returns one
+    trajectories  (trial, time, unit), numpy or torch, or a DataArray with these dimensions; or a
+                  sequence of (time, unit) trials of any lengths, each an array, a memory map or a
+                  function that returns one
     delays        number of delayed copies; interval the steps between them
     rank          number of principal coordinates kept; a fraction below 1: as many as carry that
                   share of variance; "gavish-donoho": those above the optimal hard threshold

@@ -207,13 +207,13 @@ def test_gradients_flow_through_both_routes():
 
 
 REFUSED = {
-    "a short trial": (walks((30, 4)), r"need at least 5 time steps; the trials have 4"),
+    "a short trial": (walks((30, 4)), r"need at least 5 time steps; trial 1 has 4"),
     "other units": ([*walks(), *walks((20,), 2)], "trial 3 has 2 units and those before it have 3"),
     "nothing": ([], "there are no trials"),
     "NaN": ([*walks(), np.full((20, 3), math.nan)], "hold NaN or infinite values"),
     "infinity": (np.full((2, 20, 3), math.inf), "hold NaN or infinite values"),
     "a matrix": (walks()[0], r"shape \(30, 3\); give \(trial, time, unit\)"),
-    "trials of trials": ([np.ones((2, 20, 3))], r"a trial has shape \(2, 20, 3\)"),
+    "trials of trials": ([np.ones((2, 20, 3))], r"trial 0 has shape \(2, 20, 3\)"),
 }
 
 
