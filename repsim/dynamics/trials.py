@@ -144,9 +144,17 @@ def delay_embed(trajectories: Any, delays: int, interval: int = 1) -> Any:
     """(trial, time, unit) -> (trial, time - (delays - 1) interval, delays * unit), the newest
     first.
 
-    raises  InputError when a trial is too short for the window
+    trajectories  one array, numpy or torch, or a DataArray
+    raises        InputError for trials of fewer than two windows, which hold no step in time
     """
     delays, interval = whole("delays", delays), whole("interval", interval)
+    stack = as_stack(trajectories)
+    if stack is None:
+        raise RepsimError(
+            f"delay_embed takes one array (trial, time, unit), not a {type(trajectories).__name__} "
+            "of trials. Stack trials of one length; embed others one by one, as trial[None]."
+        )
+    trajectories = real_array(stack)
     n_steps = trajectories.shape[1]
     check_length(n_steps, delays, interval)
     reach = (delays - 1) * interval

@@ -6,7 +6,7 @@ import pytest
 import torch
 import xarray as xr
 
-from repsim.dynamics.operator import fit_operator
+from repsim.dynamics.operator import delay_embed, fit_operator
 from repsim.errors import InputError, RepsimError
 from repsim.plugins import get_metric
 
@@ -105,3 +105,21 @@ def test_containers_of_trials_are_one_set(container):
 def test_what_holds_no_trials_is_refused(trajectories, told):
     with pytest.raises(RepsimError, match=told):
         fit_operator(trajectories, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("trajectories", "told"),
+    [
+        (np.ones((20, 2)), r"shape \(20, 2\); give \(trial, time, unit\)"),
+        (torch.ones(20), r"shape \(20,\); give \(trial, time, unit\)"),
+        ([np.ones((20, 2))], "not a list of trials. Stack trials of one length"),
+        (np.ones((1, 20, 2)).tolist(), "not a list of trials"),
+        (None, "of type NoneType"),
+        (xr.DataArray(np.ones((20, 2)), dims=("time", "unit")), "No 'trial' dimension"),
+        (np.ones((3, 4, 2)), "need at least 5 time steps; the trials have 4"),
+        (1j * np.ones((3, 20, 2)), "must be real numbers"),
+    ],
+)
+def test_embedding_refuses_what_is_not_one_array_of_trials(trajectories, told):
+    with pytest.raises(RepsimError, match=told):
+        delay_embed(trajectories, 4)

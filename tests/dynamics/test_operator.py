@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from repsim.dynamics.choice import choose_delays_and_rank
 from repsim.dynamics.operator import delay_embed, fit_operator
@@ -89,6 +90,15 @@ def test_embedding_stays_within_trials():
 def test_embedding_shape(library, delays, interval):
     embedded = delay_embed(library(noisy(3, 20, 2)), delays, interval)
     assert tuple(embedded.shape) == (3, 20 - (delays - 1) * interval, 2 * delays)
+
+
+def test_embedding_goes_by_the_names_of_dimensions_and_keeps_the_precision():
+    trajectories = noisy(3, 20, 2).astype(np.float32)
+    labelled = xr.DataArray(trajectories, dims=("trial", "time", "unit"))
+    for order in (labelled.dims, labelled.dims[::-1]):
+        embedded = delay_embed(labelled.transpose(*order), 4)
+        assert np.array_equal(embedded, delay_embed(trajectories, 4))
+        assert embedded.dtype == np.float32
 
 
 @pytest.mark.parametrize("n_trials", [2, 5])
