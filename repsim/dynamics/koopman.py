@@ -8,9 +8,8 @@ from random generators that start at 0 and are put back afterwards: numpy's glob
 """
 
 import copy
-import hashlib
 import inspect
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +18,8 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from repsim.activations import as_numpy
+from repsim.dynamics.operator_identity import describe
 from repsim.errors import InputError, RepsimError
-from repsim.signature import code_hash
 
 ATTRIBUTES = ("operator_", "operator", "matrix_", "matrix", "A", "K", "state_matrix_", "coef_")
 PAIRS = "pykoopman's Koopman, PyDMD's DMD or OptDMD, or delays and rank without operator"
@@ -99,49 +98,6 @@ def prepare_operator(x: Any, *, operator: Any, eigenvalues: bool = False) -> Any
     fitted = operator_of(operator, x)
     values = fitted.eigenvalues if eigenvalues else fitted.real
     return array_namespace(x).asarray(values, device=x.device)
-
-
-def describe(thing: Any, depth: int = 6) -> str:
-    """A short name, the same in every process: the class, arguments that are not defaults, and a
-    hash for arrays, functions and what cannot be read off the arguments.
-    """
-    thing = thing.item() if isinstance(thing, np.generic) else thing
-    if thing is None or isinstance(thing, bool | int | float | complex | str):
-        return repr(thing)
-    if isinstance(thing, list | tuple | Mapping):
-        items = thing.items() if isinstance(thing, Mapping) else thing
-        return f"[{', '.join(describe(item, depth) for item in items)}]"
-    if isinstance(thing, Set):
-        return f"{{{', '.join(sorted(describe(item, depth) for item in thing))}}}"
-    thing = thing.detach().cpu().numpy() if hasattr(thing, "detach") else thing
-    if isinstance(thing, np.ndarray):
-        return f"array{thing.shape}#{_digest(thing.dtype, thing.tobytes())}"
-    if inspect.isroutine(thing) or isinstance(thing, type):
-        return f"{thing.__name__}#{code_hash(thing)[:8]}"
-    return _describe_object(thing, depth - 1) if depth else type(thing).__name__
-
-
-def _describe_object(thing: Any, depth: int) -> str:
-    """PyDMD keeps its arguments under _name, and some of them in the solver _Atilde."""
-    own = dict(getattr(thing, "__dict__", {}))
-    places = [own, getattr(own.get("_Atilde"), "__dict__", {})]
-    try:
-        arguments = inspect.signature(type(thing)).parameters
-    except ValueError:
-        return getattr(thing, "__name__", type(thing).__name__)
-    shown, unread = [], not arguments and not hasattr(thing, "get_params")
-    for name, argument in arguments.items():
-        found = [place[key] for place in places for key in (name, f"_{name}") if key in place]
-        unread = unread or not found
-        text, default = describe(found[0] if found else None, depth), argument.default
-        if found and text not in (("None", "[]", "{}") if default is None else describe(default)):
-            shown.append(f"{name}={text}")
-    rest = f"#{_digest(describe(dict(sorted(own.items())), depth))}" if unread and own else ""
-    return f"{type(thing).__name__}({', '.join(shown)}){rest}"
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
 
 
 def _as_trials(trajectories: Any) -> list[np.ndarray]:

@@ -1,9 +1,6 @@
 """Operators of other packages' models: known spectra, trials, substituted models, names."""
 
-import copy
 import importlib
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -268,33 +265,3 @@ def test_what_cannot_be_used_is_refused_in_words(model, message):
         operator_of(model, linear(2))
     with pytest.raises(InputError, match=r"trial 0 has shape \(4,\).* Give \(trial, time, unit"):
         operator_of(model, np.ones((5, 4)))
-
-
-def test_names_are_short_and_say_what_differs():
-    name = "Koopman(observables=TimeDelay(n_delays=3), regressor=EDMD(svd_rank=4))"
-    assert describe(MANY["delays"]()) == name
-    assert describe(LeastSquares(rank=3)) == "LeastSquares(rank=3)"
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (pydmd.HODMD(svd_rank_extra=3), pydmd.HODMD(svd_rank_extra=4)),
-        (pydmd.BOPDMD(eig_constraints={"stable"}), pydmd.BOPDMD(eig_constraints={"imag"})),
-        (LeastSquares(np.zeros(3)), LeastSquares(np.ones(3))),
-        (LeastSquares(lambda x: x**2), LeastSquares(lambda x: x**3)),
-    ],
-    ids=["held-inside", "sets", "arrays", "functions"],
-)
-def test_models_that_differ_have_names_that_differ(one, other):
-    assert describe(one) != describe(other)
-    assert describe(one) == describe(copy.deepcopy(one))
-    assert " at 0x" not in describe(one)
-
-
-def test_names_are_the_same_in_another_process():
-    code = "import numpy as np; from repsim.dynamics.koopman import describe; print(describe("
-    code += "[{'stable', 'imag', 'one'}, np.arange(3.0), dict(a=np.sin)]))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    expected = describe([{"one", "stable", "imag"}, np.arange(3.0), {"a": np.sin}])
-    assert done.stdout.strip() == expected
