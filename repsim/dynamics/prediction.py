@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_torch_array
 
 from repsim.activations import as_numpy
 from repsim.arrays import held_fixed
-from repsim.dynamics.trials import Trials, delay_embed, whole
+from repsim.dynamics.trials import Trials, as_float64, as_stack, delay_embed, one_trial, whole
 from repsim.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,29 +24,42 @@ if TYPE_CHECKING:
 def following(operator: "Operator", trajectories: Any, n_steps: int) -> Any:
     """The n_steps samples after the end of each trial.
 
-    trajectories  as in fit_operator, at least one window long
-    returns       (trial, n_steps, unit); a list of (n_steps, unit) for a list of trials
+    trajectories  as in fit_operator, of the same units, at least one window long
+    returns       (trial, n_steps, unit) in the library of the trajectories; a list of
+                  (n_steps, unit) for a list of trials
+    raises        InputError for shorter trials, or another number of units
     """
-    whole("n_steps", n_steps)
-    if not hasattr(trajectories, "ndim"):
-        arrays = (trial() if callable(trial) else trial for trial in trajectories)
-        return [following(operator, array[None], n_steps)[0] for array in arrays]
-    xp = array_namespace(trajectories)
+    n_steps, stack = whole("n_steps", n_steps), as_stack(trajectories)
+    if stack is not None:
+        return _after_the_last(operator, stack, n_steps, "the trials have")
+    return [
+        _after_the_last(operator, one_trial(trial, i)[None], n_steps, f"trial {i} has")[0]
+        for i, trial in enumerate(trajectories)
+    ]
+
+
+def _after_the_last(operator: "Operator", stack: Any, n_steps: int, who: str) -> Any:
+    """The samples that follow the last window of each trial: (trial, n_steps, unit)."""
+    _check_units(operator, stack.shape[2], who)
     reach = (operator.delays - 1) * operator.interval
-    if trajectories.shape[1] <= reach:
+    if stack.shape[1] <= reach:
         raise InputError(
             f"a window of {operator.delays} delays at interval {operator.interval} spans "
-            f"{reach + 1} time steps; the trials have {trajectories.shape[1]}. Give longer trials."
+            f"{reach + 1} time steps; {who} {stack.shape[1]}. Give longer trials."
         )
-    last = xp.astype(trajectories[:, -reach - 1 :], xp.float64)
+    last = as_float64(stack[:, -reach - 1 :])
+    xp = array_namespace(last)
     window = xp.concat(
         [last[:, reach - j * operator.interval] for j in range(operator.delays)], axis=-1
     )
-    coordinates = window @ operator.basis
+    basis, matrix, readout = (
+        _beside(last, part) for part in (operator.basis, operator.matrix, operator.readout)
+    )
+    coordinates = window @ basis
     samples = []
     for _ in range(n_steps):
-        coordinates = coordinates @ operator.matrix.T
-        samples.append(coordinates @ operator.readout.T)
+        coordinates = coordinates @ matrix.T
+        samples.append(coordinates @ readout.T)
     return xp.stack(samples, axis=1)
 
 
@@ -54,7 +67,7 @@ def scaled_error(operator: "Operator", trajectories: Any, n_steps: int) -> float
     """Mean absolute error of 1..n_steps-step predictions, over that of persistence.
 
     returns  in [0, inf]; 1 is as good as saying that nothing moves
-    raises   InputError for trials too short, or that do not move
+    raises   InputError for trials too short, that do not move, or of another number of units
     """
     return scaled_errors([operator], trajectories, n_steps)[0]
 
@@ -98,6 +111,7 @@ def _windows(
     """Future samples (trial, window, n_steps, unit), present ones, and coordinates, by chunks."""
     n_steps = whole("n_steps", n_steps)
     trials = Trials(trajectories, operator.delays, operator.interval)
+    _check_units(operator, trials.n_units, "the trials have")
     start = max(first, trials.reach)
     if min(trials.lengths) <= start + n_steps:
         raise InputError(
@@ -111,8 +125,24 @@ def _windows(
         windows = embedded[:, start - trials.reach :][:, :n_windows]
         samples = as_numpy(held_fixed(chunk))[:, start:]
         ahead = [samples[:, h : h + n_windows] for h in range(1, n_steps + 1)]
-        coordinates = as_numpy(held_fixed(windows @ operator.basis))
+        coordinates = as_numpy(held_fixed(windows @ _beside(windows, operator.basis)))
         yield np.stack(ahead, axis=2), samples[:, :n_windows], coordinates
+
+
+def _beside(data: Any, part: Any) -> Any:
+    """A part of the operator in the library and on the device of the data."""
+    if is_torch_array(data) and is_torch_array(part):
+        return part.to(data.device)
+    return array_namespace(data).asarray(as_numpy(held_fixed(part)), device=data.device)
+
+
+def _check_units(operator: "Operator", n_units: int, who: str) -> None:
+    fitted = operator.basis.shape[0] // operator.delays
+    if n_units != fitted:
+        raise InputError(
+            f"the operator was fitted to {fitted} units; {who} {n_units}. "
+            "Give trials of the units it was fitted to."
+        )
 
 
 def _onward(operator: "Operator", coordinates: np.ndarray, n_steps: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from repsim.dynamics.operator import fit_operator
 from repsim.dynamics.prediction import scaled_errors
@@ -132,6 +133,67 @@ def test_facts_of_an_operator():
     assert (fitted.rank, fitted.delays, fitted.interval) == (4, 3, 2)
     assert fitted.readout.shape == (5, 4)
     assert fitted.basis.shape == (15, 4)
+
+
+CONTAINERS = {
+    "array": np.asarray,
+    "tensor": torch.tensor,
+    "labelled": lambda x: xr.DataArray(x, dims=("trial", "time", "unit")).transpose(),
+    "nested lists": np.ndarray.tolist,
+    "tensors": lambda x: list(torch.tensor(x)),
+}
+
+
+@pytest.mark.parametrize("given", CONTAINERS)
+@pytest.mark.parametrize("fitted_to", CONTAINERS)
+def test_an_operator_of_one_container_predicts_in_another(fitted_to, given):
+    trajectories = rotating(noise=0.2)
+    expected = fit_operator(trajectories, 3, 4)
+    fitted = fit_operator(CONTAINERS[fitted_to](trajectories), 3, 4)
+    data = CONTAINERS[given](trajectories)
+    found = fitted.predict(data, 5)
+    libraries = {type(part) for part in found} if isinstance(found, list) else {type(found)}
+    assert libraries == {torch.Tensor if "tensor" in given else np.ndarray}
+    predicted = np.stack([np.asarray(part) for part in found])
+    assert np.allclose(predicted, expected.predict(trajectories, 5), atol=1e-9)
+    assert fitted.score(data, 5) == pytest.approx(expected.score(trajectories, 5), rel=1e-9)
+    assert fitted.aic(data) == pytest.approx(expected.aic(trajectories), rel=1e-9)
+
+
+def test_gradients_flow_from_predictions_to_operator_and_data():
+    trajectories = torch.tensor(rotating(noise=0.2), requires_grad=True)
+    last = torch.tensor(rotating(noise=0.2), requires_grad=True)
+    fit_operator(trajectories, 3, 4).predict(last, 5).sum().backward()
+    assert trajectories.grad.abs().max() > 0
+    assert last.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (rotating(n_units=4), "was fitted to 5 units; the trials have 4"),
+        (rotating(n_units=6), "was fitted to 5 units; the trials have 6"),
+        (rotating()[0], r"shape \(40, 5\); give \(trial, time, unit\)"),
+        (torch.tensor(rotating()[0]), r"shape \(40, 5\)"),
+        ([rotating()[0], rotating()[0, :, 0]], r"trial 1 has shape \(40,\)"),
+        ("trials", "of type str"),
+        (None, "of type NoneType"),
+        (1j * rotating(), "must be real numbers"),
+    ],
+)
+def test_data_of_another_kind_are_refused(data, told):
+    fitted = fit_operator(rotating(), 3, 4)
+    for judge in (lambda x: fitted.predict(x, 2), fitted.score, fitted.aic):
+        with pytest.raises(RepsimError, match=told):
+            judge(data)
+
+
+def test_the_trial_that_differs_is_named():
+    fitted = fit_operator(rotating(), 3, 4)
+    with pytest.raises(InputError, match="to 5 units; trial 1 has 4"):
+        fitted.predict([rotating()[0], rotating(n_units=4)[0]], 2)
+    with pytest.raises(InputError, match="spans 3 time steps; trial 1 has 2"):
+        fitted.predict([rotating()[0], rotating()[0, :2]], 2)
 
 
 def test_refusals():
