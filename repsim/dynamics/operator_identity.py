@@ -51,19 +51,20 @@ def held(thing: Any) -> dict[str, Any]:
 
 
 def _describe_object(thing: Any, depth: int) -> str:
-    """PyDMD keeps its arguments under _name and some of them in the solver _Atilde."""
+    """PyDMD keeps its arguments under _name, some in the solver _Atilde, some in a DMD inside."""
     own, code = held(thing), _code(type(thing), depth)
     places = [own, getattr(own.get("_Atilde"), "__dict__", {})]
     try:
         arguments = inspect.signature(type(thing)).parameters
     except ValueError:
         arguments = {}
-    shown, unread = [], not arguments and not hasattr(thing, "get_params")
+    shown, unread = [], "_sub_dmd" in own or not (arguments or hasattr(thing, "get_params"))
     for name, argument in arguments.items():
         found = [place[key] for place in places for key in (name, f"_{name}") if key in place]
         unread = unread or not found
         text, default = describe(found[0] if found else None, depth), argument.default
-        if found and text not in (("None", "[]", "{}") if default is None else describe(default)):
+        usual = ("None", "[]", "{}") if default is None else (describe(default),)
+        if found and text not in usual:
             shown.append(f"{name}={text}")
     rest = [describe(dict(sorted(own.items())), depth)] if unread and own else []
     digest = f"#{_digest(*code, *rest)}" if code or rest else ""

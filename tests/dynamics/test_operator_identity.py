@@ -39,13 +39,26 @@ def test_names_are_short_and_say_what_differs():
     ("one", "other"),
     [
         (pydmd.HODMD(svd_rank_extra=3), pydmd.HODMD(svd_rank_extra=4)),
+        (pydmd.HankelDMD(d=3), pydmd.HankelDMD(d=3, tikhonov_regularization=50.0)),
+        (pydmd.HankelDMD(d=3), pydmd.HankelDMD(d=3, forward_backward=True)),
+        (pydmd.EDMD(svd_rank=-1), pydmd.EDMD(svd_rank=1)),
         (pydmd.BOPDMD(eig_constraints={"stable"}), pydmd.BOPDMD(eig_constraints={"imag"})),
         (Model(np.zeros(3)), Model(np.ones(3))),
         (Model(lambda x: x**2), Model(lambda x: x**3)),
         (Model(functools.partial(max, 1)), Model(functools.partial(max, 2))),
         (Model(np.sin), Model(np.cos)),
     ],
-    ids=["held-inside", "sets", "arrays", "functions", "partials", "ufuncs"],
+    ids=[
+        "held-inside",
+        "penalty-inside",
+        "both-ways-inside",
+        "digit-of-the-default",
+        "sets",
+        "arrays",
+        "functions",
+        "partials",
+        "ufuncs",
+    ],
 )
 def test_models_that_differ_have_names_that_differ(one, other):
     assert describe(one) != describe(other)
