@@ -96,6 +96,30 @@ def test_recurrence_and_input_map_are_told_apart():
     assert by_input_map["joint"] > 0.1
 
 
+@pytest.fixture(scope="module")
+def driven():
+    """Two noise-free sets, the last 2 units their inputs."""
+    rng, sets = np.random.default_rng(9), []
+    for speeds in RECURRENCES.values():
+        inputs = rng.standard_normal((10, 60, 2))
+        states = run(turning((0.9, 0.8), speeds), inputs @ rng.standard_normal((2, 4)))
+        sets.append(recorded(states, rng.standard_normal((6, 4)), inputs))
+    return sets
+
+
+@pytest.mark.parametrize("coordinates", ["observable", "reachable"])
+@pytest.mark.parametrize("power", [-150, -20, -14, -6, 6, 12, 14, 20, 150])
+def test_units_of_measurement_cancel(driven, coordinates, power):
+    """Those of a whole set, and for the state component those of the inputs alone."""
+    x, y = driven
+    expected = values(x, y, coordinates=coordinates)
+    assert values(x * 10.0**power, y, coordinates=coordinates) == pytest.approx(expected, rel=1e-9)
+    assert values(x, y * 10.0**power, coordinates=coordinates) == pytest.approx(expected, rel=1e-9)
+    inputs = [1.0] * 6 + [10.0**power] * 2
+    both = values(x * inputs, y * inputs, coordinates=coordinates)
+    assert both["state"] == pytest.approx(expected["state"], rel=1e-9)
+
+
 def crossed(seed):
     """Two recurrences under two drives, each seen by units of its own; the drive dominates."""
     rng = np.random.default_rng(seed)

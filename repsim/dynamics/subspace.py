@@ -198,9 +198,14 @@ def _predictor(
 
 
 def _regress(now: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Least squares of after on now with a constant, (columns of after, columns of now)."""
+    """Least squares of after on now with a constant, (columns of after, columns of now).
+
+    Columns are brought to one size first, so that small ones are not taken for rounding.
+    """
     now, after = (_rows(a - a.mean(axis=(0, 1))) for a in (now, after))
-    return np.linalg.lstsq(now, after, rcond=None)[0].T
+    sizes = np.abs(now).max(axis=0)
+    sizes[sizes == 0] = 1
+    return np.linalg.lstsq(now / sizes, after, rcond=None)[0].T / sizes
 
 
 def _principal(outputs: np.ndarray, n_kept: int) -> np.ndarray:
@@ -219,10 +224,11 @@ def _standard(a: np.ndarray, name: str) -> np.ndarray:
     """Without offsets and in units of the spread, so that inputs and outputs weigh alike."""
     a = np.asarray(a, dtype=np.float64)
     centred = a - a.mean(axis=(0, 1))
-    spread = (centred**2).mean() ** 0.5
-    if not spread > 1e-12 * np.abs(a).max():
+    largest = np.abs(centred).max()
+    if not largest > 1e-12 * np.abs(a).max():
         raise InputError(f"the {name} never vary. Check how they were recorded.")
-    return centred / spread
+    centred = centred / largest
+    return centred / (centred**2).mean() ** 0.5
 
 
 def _check_shapes(outputs: np.ndarray, inputs: np.ndarray) -> None:
