@@ -44,14 +44,16 @@ def record_network(
 ) -> None:
     """Train a network on a task, or take it from the cache, and record it on test trials."""
     from repsim.cache import Cache
-    from repsim.files import save
+    from repsim.files import assert_place, save
     from repsim.plugins import MODELS, TASKS, TRAINERS, split_parameters
     from repsim.trial_recording import record_trials
 
     model, options = split_parameters(model)
     task_name, parameters = split_parameters(task)
     made = _made(TASKS[task_name], task_name, parameters)
-    _ = MODELS[model], _writable(output)
+    _ = MODELS[model]
+    for name in states or ["any"]:
+        assert_place(_path(output, name, len(states or ["any"])))
     cache = Cache(tell=_tell)
     ensemble = TRAINERS["trained_networks"](
         model, made, seeds=[seed], n_units=units, options=options, cache=cache, tell=_tell,
@@ -129,16 +131,6 @@ def _made(make: Any, name: str, parameters: dict[str, Any]) -> Any:
         return make(**parameters)
     except TypeError as error:
         raise RepsimError(f"Task {name!r} cannot be made: {error}.") from error
-
-
-def _writable(output: Path) -> None:
-    from repsim.files import WRITERS
-
-    if output.suffix.lower() not in WRITERS:
-        raise RepsimError(
-            f"Unknown kind of file {output.suffix or output.name!r}. Use one of "
-            f"{', '.join(WRITERS)}."
-        )
 
 
 def _path(output: Path, state: str, n_states: int) -> Path:

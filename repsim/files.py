@@ -19,6 +19,7 @@ from repsim.errors import InputError
 
 VARIABLE = "activations"
 ENCODED = "repsim_json"
+STORE = (".zgroup", "zarr.json")  # either lies in every zarr store, of format 2 or 3
 
 
 def load(path: str | Path, key: str | None = None) -> xr.DataArray:
@@ -54,9 +55,12 @@ def load(path: str | Path, key: str | None = None) -> xr.DataArray:
 
 
 def save(activations: Any, path: str | Path) -> Path:
-    """Write activations, by suffix; an old file stays until the new one is whole."""
+    """Write activations, by suffix; an old file stays until the new one is whole.
+
+    raises  InputError for an unknown kind, and for a place that cannot be written
+    """
     path = Path(path)
-    writer = _kind(path, WRITERS)
+    assert_place(path)
     activations = as_activations(activations)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +70,7 @@ def save(activations: Any, path: str | Path) -> Path:
         ) from error
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        writer(activations, unfinished)
+        _kind(path, WRITERS)(activations, unfinished)
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(unfinished, path)
@@ -75,6 +79,16 @@ def save(activations: Any, path: str | Path) -> Path:
             shutil.rmtree(unfinished)
         unfinished.unlink(missing_ok=True)
     return path
+
+
+def assert_place(path: Path) -> None:
+    """Refuse a path of an unknown kind, or where a folder lies that is no zarr store."""
+    _kind(path, WRITERS)
+    is_store = path.suffix.lower() == ".zarr" and any((path / one).exists() for one in STORE)
+    if path.is_dir() and not is_store:
+        raise InputError(
+            f"{str(path)!r} is a folder, which is not replaced. Give the file another name."
+        )
 
 
 def _kind(path: Path, table: dict[str, Callable]) -> Callable:

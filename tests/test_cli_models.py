@@ -118,3 +118,16 @@ def test_bad_input_gets_one_sentence(run, words, sentence):
     assert status == 2
     assert re.search(sentence, said)
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("states", [(), ("--states", "h", "--states", "z")])
+def test_a_folder_in_the_way_is_kept_and_told_before_training(run, states):
+    folder = Path("run_z.nc" if states else "run.nc")
+    folder.mkdir()
+    (folder / "precious").touch()
+    words = ("record", "gru", "--task", TASK, "-o", "run.nc", *states, *SMALL)
+    status, _, said = run(*words)
+    assert status == 2
+    assert "is a folder" in said
+    assert "Training" not in said
+    assert (folder / "precious").exists()

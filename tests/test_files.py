@@ -213,3 +213,14 @@ def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RepsimError, match="file"):
         repsim.save(VALUES, tmp_path / "file" / "a.npy")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_of_that_name_is_never_replaced(tmp_path, kind):
+    precious = tmp_path / f"run{kind}" / "precious"
+    precious.parent.mkdir()
+    precious.write_text("months of work")
+    with pytest.raises(InputError, match="is a folder"):
+        repsim.save(VALUES, precious.parent)
+    assert precious.read_text() == "months of work"
+    assert [one.name for one in tmp_path.iterdir()] == [precious.parent.name]
