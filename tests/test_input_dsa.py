@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import re
 import warnings
 
 import numpy as np
@@ -226,7 +227,7 @@ def test_systems_of_unequal_size_are_refused():
 
 def test_wrong_parameters_are_refused():
     x = np.random.default_rng(8).standard_normal((10, 40, 5))
-    for n_inputs in (0, 5, 1.5):
+    for n_inputs in (5, 9):
         with pytest.raises(InputError, match="of 5 units; at least 1 unit is an input"):
             values(x, x, n_inputs=n_inputs)
     with pytest.raises(InputError, match="order 16 is above the 15 delay coordinates"):
@@ -237,3 +238,22 @@ def test_wrong_parameters_are_refused():
         values(x, x, comparison="cosine")
     with pytest.raises(RepsimError, match="coordinates is 'white'; it is one of observable, reach"):
         values(x, x, coordinates="white")
+
+
+@pytest.mark.parametrize("name", ["n_inputs", "order", "delays", "horizon"])
+@pytest.mark.parametrize("value", [0, -3, 2.5, True, "auto", None])
+def test_numbers_that_are_not_whole_are_refused(driven, name, value):
+    told = re.escape(f"{name} is {value!r}; give a whole number of at least 1")
+    with pytest.raises(RepsimError, match=told):
+        values(*driven, **{name: value})
+    if name == "horizon":
+        with pytest.raises(RepsimError, match=told):
+            input_dsa_components(
+                *(system_of(np.random.default_rng(k)) for k in (0, 1)), horizon=value
+            )
+
+
+def test_whole_numbers_of_numpy_are_taken(driven):
+    chosen = {"n_inputs": 2, "order": 4, "delays": 5, "horizon": 7}
+    numpys = {name: np.int64(value) for name, value in chosen.items()}
+    assert values(*driven, **numpys) == values(*driven, **chosen)

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from repsim.dynamics.operator import delay_embed
-from repsim.errors import InputError, RepsimError
+from repsim.dynamics.trials import whole
+from repsim.errors import InputError
 
 ROUNDING = 1e-11
 
@@ -47,14 +48,14 @@ class DrivenSystem:
     def controllability(self, n_blocks: int) -> np.ndarray:
         """[B, AB, ..., A^(n_blocks - 1) B], (order, n_blocks * input)."""
         blocks = [self.control]
-        for _ in range(n_blocks - 1):
+        for _ in range(whole("n_blocks", n_blocks) - 1):
             blocks.append(self.state @ blocks[-1])
         return np.concatenate(blocks, axis=1)
 
     def impulse_response(self, n_steps: int) -> np.ndarray:
         """C A^k B for k < n_steps, (n_steps, unit, input); the same in all coordinates."""
         n_inputs = self.control.shape[1]
-        response = self.readout @ self.controllability(n_steps)
+        response = self.readout @ self.controllability(whole("n_steps", n_steps))
         return response.reshape(len(self.readout), n_steps, n_inputs).transpose(1, 0, 2)
 
     def in_coordinates(self, transform: np.ndarray, inverse: np.ndarray) -> "DrivenSystem":
@@ -75,6 +76,7 @@ def reachable_coordinates(system: DrivenSystem, horizon: int = 50) -> DrivenSyst
     raises    InputError when the inputs do not reach every direction of the state
     source    input-normal coordinates, Moore 1981, IEEE Trans. Autom. Control 26:17, section II
     """
+    horizon = whole("horizon", horizon)
     left, values, _ = np.linalg.svd(system.controllability(horizon), full_matrices=False)
     order = len(system.state)
     reached = int((values > 1e-9 * values[0]).sum()) if values[0] > 0 else 0
@@ -95,6 +97,7 @@ def observable_coordinates(system: DrivenSystem, horizon: int = 50) -> DrivenSys
     raises    InputError when the outputs do not show every direction of the state
     source    output-normal coordinates, Moore 1981, section II
     """
+    horizon = whole("horizon", horizon)
     _, values, right = np.linalg.svd(_observability(system, horizon), full_matrices=False)
     order = len(system.state)
     shown = int((values > 1e-9 * values[0]).sum()) if values[0] > 0 else 0
@@ -129,6 +132,7 @@ def identify_system(
     source    oblique projection as in Van Overschee and De Moor 1994, Automatica 30:75; states
               from the past as in Larimore 1990, Proc. CDC 596
     """
+    order, delays = whole("order", order), whole("delays", delays)
     _check_shapes(outputs, inputs)
     _check_size(outputs, inputs, order, delays)
     u, y = _standard(inputs, "inputs"), _principal(_standard(outputs, "outputs"), order)
@@ -246,9 +250,6 @@ def _check_shapes(outputs: np.ndarray, inputs: np.ndarray) -> None:
 
 
 def _check_size(outputs: np.ndarray, inputs: np.ndarray, order: int, delays: int) -> None:
-    for name, value in (("order", order), ("delays", delays)):
-        if not isinstance(value, int) or value < 1:
-            raise RepsimError(f"{name} is {value!r}; give a whole number of at least 1.")
     n_trials, n_steps, n_units = outputs.shape
     seen = min(n_units, order)
     if order > delays * seen:

@@ -19,6 +19,7 @@ from repsim.dynamics.subspace import (
     observable_coordinates,
     reachable_coordinates,
 )
+from repsim.dynamics.trials import whole
 from repsim.errors import InputError, RepsimError
 
 COMPONENTS = ("joint", "state", "control")
@@ -37,9 +38,10 @@ def prepare(
 ) -> DrivenSystem:
     """The identified system in its coordinates; the last n_inputs units are its inputs."""
     _check_word("coordinates", coordinates, COORDINATES)
-    if not isinstance(n_inputs, int) or not 1 <= n_inputs < x.shape[-1]:
+    n_inputs, horizon = whole("n_inputs", n_inputs), whole("horizon", horizon)
+    if n_inputs >= x.shape[-1]:
         raise InputError(
-            f"n_inputs is {n_inputs!r} of {x.shape[-1]} units; at least 1 unit is an input and 1 "
+            f"n_inputs is {n_inputs} of {x.shape[-1]} units; at least 1 unit is an input and 1 "
             "an output. Concatenate activations and inputs along unit, inputs last."
         )
     x = np.asarray(x, dtype=np.float64)
@@ -58,6 +60,7 @@ def input_dsa_components(
     """
     _check_word("comparison", comparison, COMPARISONS)
     _check_sizes(a, b)
+    horizon = whole("horizon", horizon)
     first, second = a.controllability(horizon), b.controllability(horizon)
     u, _, vh = np.linalg.svd(second @ first.T)
     turn = u @ vh

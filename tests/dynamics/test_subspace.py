@@ -220,6 +220,21 @@ def test_inputs_that_tell_nothing_are_refused():
         dmd_with_control(outputs[:1, :4], outputs[:1, :4, :1])
 
 
+@pytest.mark.parametrize("value", [0, -3, 2.5, True, None])
+def test_numbers_of_steps_are_whole(value):
+    system = random_system(np.random.default_rng(0))
+    asked = {
+        "n_blocks": system.controllability,
+        "n_steps": system.impulse_response,
+        "horizon": lambda n: observable_coordinates(system, n),
+        "horizon ": lambda n: reachable_coordinates(system, n),
+    }
+    for name, ask in asked.items():
+        with pytest.raises(RepsimError, match=rf"{name.strip()} is {value!r}; give a whole number"):
+            ask(value)
+        ask(np.int64(5))
+
+
 def test_an_order_above_the_truth_is_refused_without_noise():
     rng = np.random.default_rng(11)
     inputs = rng.standard_normal((20, 40, 1))
