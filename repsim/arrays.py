@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -52,24 +53,22 @@ class Sets:
     def check_matched(self, metric: str) -> None:
         """Sample-wise metrics need the same samples in the same order in every set."""
         first = self.read[0]
-        if len(first.array) < 2:
+        n_samples = math.prod(first.grid)
+        if n_samples < 2:
             raise InputError(
-                f"{metric} compares samples; {first.name!r} has {len(first.array)}. "
-                "Give at least 2."
+                f"{metric} compares samples; {first.name!r} has {n_samples}. Give at least 2."
             )
         for other in self.read[1:]:
-            if len(first.array) != len(other.array):
+            both = f"{metric} compares the same samples in both sets; {first.name!r} has"
+            if n_samples != math.prod(other.grid):
                 raise InputError(
-                    f"{metric} compares the same samples in both sets; "
-                    f"{first.name!r} has {len(first.array)} and {other.name!r} has "
-                    f"{len(other.array)}. Select common trials first."
+                    f"{both} {n_samples} and {other.name!r} has {math.prod(other.grid)}. "
+                    "Select common trials first."
                 )
             if len(first.grid) == len(other.grid) == 2 and first.grid != other.grid:
                 raise InputError(
-                    f"{metric} compares the same samples in both sets; "
-                    f"{first.name!r} has {first.grid[0]} trials x {first.grid[1]} steps and "
-                    f"{other.name!r} has {other.grid[0]} x {other.grid[1]}. "
-                    "Check the order of the axes."
+                    f"{both} {first.grid[0]} trials x {first.grid[1]} steps and {other.name!r} has "
+                    f"{other.grid[0]} x {other.grid[1]}. Check the order of the axes."
                 )
             if first.trials is not None and other.trials is not None:
                 _check_labels(first, other, metric)
@@ -144,12 +143,54 @@ def held_fixed(array: Any) -> Any:
 
 
 @contextmanager
-def guard_inputs(arrays: Sequence[Any], metric: str) -> Iterator[None]:
-    """Tell when a metric writes to a tensor it was given; numpy inputs are read-only anyway."""
+def guarded(arrays: Sequence[Any], metric: str, ours: bool) -> Iterator[list[Any]]:
+    """What a metric is given, and an error when it wrote to it.
+
+    Numpy inputs are read-only. Foreign code can get around that (torch.from_numpy does), so it is
+    given copies, which are compared with the originals afterwards.
+    """
     tensors = [(a, a._version) for a in arrays if _is_torch(a) and not a.is_inference()]
-    yield
+    given = [a if ours or not isinstance(a, np.ndarray) else _read_only(a.copy()) for a in arrays]
+    yield given
     if any(tensor._version != version for tensor, version in tensors):
         raise MetricError(f"{metric} modifies its input. Work on a copy: x = x.clone().")
+    pairs = [(one, a) for one, a in zip(given, arrays, strict=True) if one is not a]
+    if any(one.tobytes() != a.tobytes() for one, a in pairs):
+        raise MetricError(f"{metric} modifies its input. Work on a copy: x = x.copy().")
+
+
+def read_only(value: Any) -> Any:
+    """The same with numpy arrays that cannot be written to, also inside tuples, lists and dicts."""
+    if isinstance(value, np.ndarray):
+        return _read_only(value)
+    if type(value) in (tuple, list):
+        return type(value)(map(read_only, value))
+    return {k: read_only(v) for k, v in value.items()} if type(value) is dict else value
+
+
+def one_number(value: Any, metric: str, pair: str, like: Any) -> Any:
+    """A value as a float, or as a 0-d tensor where it or the inputs are tensors.
+
+    raises  MetricError for what is not one finite real number
+    """
+    try:
+        array = np.asarray(value.item() if _is_torch(value) and not value.ndim else value)
+    except (TypeError, ValueError, RuntimeError):
+        array = np.empty((), object)
+    got, wanted = f"{value!r:.60}", None
+    if array.shape:
+        got, wanted = f"an array of shape {array.shape}", "one number"
+    elif array.dtype.kind not in "iufc":
+        wanted = "one number"
+    elif array.dtype.kind == "c":
+        wanted = "a real number"
+    elif not np.isfinite(array):
+        got, wanted = str(float(array)), "a finite number"
+    if wanted:
+        raise MetricError(f"{metric} returned {got} on {pair}; a metric returns {wanted}.")
+    if _is_torch(value):
+        return value
+    return like.new_tensor(float(array)) if _is_torch(like) else float(array)
 
 
 def _check_labels(first: ReadSet, other: ReadSet, metric: str) -> None:

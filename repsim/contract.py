@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from repsim.arrays import Sets, guard_inputs, held_fixed, read_set, same_library
+from repsim.arrays import Sets, guarded, one_number, read_only, read_set, same_library
 from repsim.errors import InputError, MetricError, RepsimError
 from repsim.signature import code_hash, differ, is_required, keywords, named
 
@@ -47,6 +47,7 @@ class Metric:
     compare_pairs (prepared sets, first, second) -> the values of set first[k] and set second[k]
                   for all k in one go, where batching pays
     arrays        "any": numpy or torch, gradients flow; "numpy": torch input is converted
+    matched       trajectories pair up, step by step of the same trials, as samples always do
     control       a yardstick with a known answer, not a contestant
     code          hash of the source file of a metric that is not ours
     instead       a parameter -> those it stands in for, which are dropped when it is given
@@ -67,6 +68,7 @@ class Metric:
     prepare: Callable | None = None
     compare_pairs: Callable | None = None
     arrays: str = "numpy"
+    matched: bool = False
     control: bool = False
     code: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -133,7 +135,7 @@ class Metric:
             )
         read = [read_set(name, value, self.view, self.name) for name, value in sets.items()]
         prepared = Sets(same_library(read, self.arrays), dict(self.parameters))
-        if self.view == "samples":
+        if self.view == "samples" or self.matched:
             for members in [range(len(read))] if blocks is None else blocks:
                 prepared.take(members).check_matched(self.name)
         if self.choose is not None:
@@ -146,6 +148,8 @@ class Metric:
                 self._call(f"set {one.name!r}", self.prepare, one.array, **arguments)
                 for one in prepared.read
             ]
+            if self.code is not None:
+                prepared.values = [read_only(value) for value in prepared.values]
         return prepared
 
     def compare_prepared(
@@ -157,7 +161,7 @@ class Metric:
         value = self._call(
             pair, self.function, sets.values[first], sets.values[second], **arguments
         )
-        return self._one_number(value, pair, sets.read[first].array)
+        return one_number(value, self.id, pair, sets.read[first].array)
 
     def compare_prepared_pairs(
         self, sets: Sets, first: Sequence[int], second: Sequence[int]
@@ -189,13 +193,15 @@ class Metric:
         return arguments
 
     def _call(self, what: str, function: Callable, *arrays: Any, **arguments: Any) -> Any:
-        with guard_inputs(arrays, self.id):
+        with guarded(arrays, self.id, self.code is None) as given:
             try:
-                return function(*arrays, **arguments)
+                return function(*given, **arguments)
             except InputError as error:
                 raise InputError(f"{self.id}, {what}: {error}") from error
-            except RepsimError:
+            except MetricError:
                 raise
+            except RepsimError as error:
+                raise MetricError(f"{self.id}, {what}: {error}") from error
             except Exception as error:
                 if "read-only" in str(error):
                     raise MetricError(
@@ -204,23 +210,6 @@ class Metric:
                 raise MetricError(
                     f"{self.id} raised {type(error).__name__} on {what}: {error}"
                 ) from error
-
-    def _one_number(self, value: Any, pair: str, like: Any) -> Any:
-        shape = np.shape(value)
-        if shape != () or isinstance(value, (str, bytes, bool, np.bool_, type(None))):
-            got = f"an array of shape {shape}" if shape else f"{value!r}"
-            raise MetricError(f"{self.id} returned {got} on {pair}; a metric returns one number.")
-        if isinstance(value, complex) or "complex" in str(getattr(value, "dtype", "")):
-            raise MetricError(
-                f"{self.id} returned {value} on {pair}; a metric returns a real number."
-            )
-        if not math.isfinite(held_fixed(value)):
-            raise MetricError(
-                f"{self.id} returned {float(value)} on {pair}; a metric returns a finite number."
-            )
-        if hasattr(value, "detach"):
-            return value
-        return like.new_tensor(value) if hasattr(like, "detach") else float(value)
 
 
 def metric(
@@ -254,7 +243,7 @@ def metric(
         facts.setdefault("code", code_hash(function, *parts))
     best = best if best is not None else (1.0 if kind == "similarity" else 0.0)
     return Metric(
-        name=name or function.__name__,
+        name=name or _name(function),
         function=function,
         kind=kind,
         best=best,
@@ -274,14 +263,16 @@ def as_metric(thing: Any) -> Metric:
         raise RepsimError(
             f"{thing!r} is no metric. Give a name, file.py:function, or a function of two arrays."
         )
-    name = getattr(thing, "__name__", type(thing).__name__)
-    return Metric(
-        name="metric" if name == "<lambda>" else name, function=thing, code=code_hash(thing)
-    )
+    return Metric(name=_name(thing), function=thing, code=code_hash(thing))
+
+
+def _name(function: Callable) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    return "metric" if name == "<lambda>" else name
 
 
 def _check_facts(function: Callable, kind: str, view: str, invariant_to: Iterable[str]) -> None:
-    name = getattr(function, "__name__", "metric")
+    name = _name(function)
     for word, value, allowed in (("kind", kind, KINDS), ("view", view, VIEWS)):
         if value not in allowed:
             raise RepsimError(f"{name}: {word} is {value!r}; it is one of {', '.join(allowed)}.")

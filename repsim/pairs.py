@@ -17,7 +17,7 @@ def compare(
     metric: Any = "linear_cka",
     names: Sequence[str] | None = None,
     *,
-    rng: np.random.Generator | int | None = None,
+    rng: np.random.Generator | int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.DataArray:
     """Distances between all pairs of sets, with the metric's id and facts as attributes.

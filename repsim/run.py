@@ -17,7 +17,7 @@ import numpy as np
 from repsim.contract import Metric
 from repsim.errors import InputError, MetricError, RepsimError
 from repsim.pairs import distances
-from repsim.plugins import SUITES, get_metric
+from repsim.plugins import METRICS, SUITES, get_metric
 from repsim.results import SCHEMA, append, finished, now, provenance, row_id
 from repsim.rules import blocks
 from repsim.signature import named
@@ -80,7 +80,7 @@ def evaluate(
     seeds = range(seeds) if isinstance(seeds, int) else seeds
     if not len(seeds):
         raise RepsimError("No seeds to run. Give at least 1.")
-    metrics = [get_metric(metric) for metric in metrics]
+    metrics = _told_apart([get_metric(metric) for metric in metrics])
     settings = _settings(get_cases(suite), seeds, protocol, quick)[shard[0] :: shard[1]]
     done = finished(results)
     rows: list[Row] = []
@@ -99,6 +99,20 @@ def evaluate(
         if on_row is not None:
             on_row(row, len(rows), n_rows)
     return rows
+
+
+def _told_apart(metrics: Iterable[Metric]) -> list[Metric]:
+    """Each metric once; results and boards know one by its id, so no two may share one."""
+    known: dict[str, Metric] = {}
+    for metric in metrics:
+        namesakes = [METRICS[metric.name]] if metric.name in METRICS else []
+        namesakes.append(known.setdefault(metric.id, metric))
+        if any((one.version, one.code) != (metric.version, metric.code) for one in namesakes):
+            raise RepsimError(
+                f"Two different metrics are called {metric.name!r}, and a board could not tell them"
+                " apart. Rename one: repsim.metric(name=...)(function)."
+            )
+    return list(known.values())
 
 
 def _settings(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from repsim.checks import CHECKS, run_check
 from repsim.errors import InputError
@@ -95,17 +96,31 @@ def test_what_looks_the_same_step_by_step_looks_the_same_in_windows(delayed, pla
 
 
 @pytest.mark.parametrize("delayed", [delay_procrustes, delay_cka], ids=["procrustes", "cka"])
-@pytest.mark.parametrize("shape", [(6, 30), (7, 29), (30, 7)])
-def test_unmatched_trials_and_steps_are_refused(delayed, shape):
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((6, 30), "'x' has 210 and 'y' has 180. Select common trials"),
+        ((7, 29), "'x' has 210 and 'y' has 203. Select common trials"),
+        ((30, 7), "'x' has 7 trials x 30 steps and 'y' has 30 x 7. Check the order of the axes"),
+    ],
+)
+def test_unmatched_trials_and_steps_are_refused(delayed, shape, told):
     x, y = two_sets()
     other = np.random.default_rng(4).standard_normal((*shape, 9))
-    told = (
-        f"{delayed.name} compares the same samples in both sets; the first has 7 trials x 30 steps "
-        f"and the second has {shape[0]} x {shape[1]}. Select common trials and steps first."
-    )
+    told = f"{delayed.name} compares the same samples in both sets; {told}"
     with pytest.raises(InputError, match=told):
         delayed.with_parameters(delays=3)(x, other)
     assert np.isfinite(delayed.with_parameters(delays=3)(x, y))
+
+
+@pytest.mark.parametrize("delayed", [delay_procrustes, delay_cka], ids=["procrustes", "cka"])
+def test_trials_in_another_order_are_refused(delayed):
+    x, y = (
+        xr.DataArray(one, dims=("trial", "time", "unit"), coords={"trial": list(labels)})
+        for one, labels in zip(two_sets(), ("abcdefg", "gbcdefa"), strict=True)
+    )
+    with pytest.raises(InputError, match="trial 0 is 'a' in 'x' and 'g' in 'y'"):
+        delayed(x, y)
 
 
 @pytest.mark.parametrize("delayed", [delay_procrustes, delay_cka], ids=["procrustes", "cka"])

@@ -218,3 +218,11 @@ def test_only_sets_of_one_block_are_compared(metric):
     )
     np.testing.assert_allclose(found[inside], whole[inside], atol=1e-12)
     assert np.isnan(found[~inside]).all()
+
+
+def test_a_metric_that_draws_gives_the_same_matrix_twice():
+    sets = list(np.random.default_rng(0).standard_normal((3, 8, 2)))
+    first, again, other = (repsim.compare(sets, "random", rng=seed) for seed in (0, 0, 1))
+    assert first.equals(again)
+    assert first.equals(repsim.compare(sets, "random"))
+    assert not first.equals(other)

@@ -74,6 +74,25 @@ def unlocks_and_centres_in_place(x, y):
     return centres_in_place(x, y)
 
 
+def subtracts_in_place(x, y):
+    y -= x
+    return norm(y)
+
+
+class Counted:
+    def __init__(self, x):
+        self.x, self.calls = x, 0
+
+
+def counts_its_calls(x, y):
+    x.calls += 1
+    return x.calls * gap_of_counted(x, y)
+
+
+def gap_of_counted(x, y):
+    return gap(x.x, y.x)
+
+
 def centres_tensors_in_place(x, y):
     if hasattr(x, "detach"):
         x -= x.mean(axis=0)
@@ -191,7 +210,19 @@ FAULTS: dict[str, Any] = {
         "leaves_inputs_alone",
         distance(unlocks_and_centres_in_place),
         distance(gap),
-        "not what they were",
+        "modifies its input",
+    ),
+    "modifies what it prepared": Fault(
+        "leaves_inputs_alone",
+        distance(subtracts_in_place, prepare=centred),
+        distance(gap, prepare=centred),
+        "modifies its input",
+    ),
+    "modifies an object it prepared": Fault(
+        "leaves_inputs_alone",
+        distance(counts_its_calls, prepare=Counted),
+        distance(gap_of_counted, prepare=Counted),
+        "the same prepared sets gave",
     ),
     "modifies torch": Fault(
         "torch_agrees",

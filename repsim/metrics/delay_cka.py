@@ -8,18 +8,19 @@ q delays, tau the interval, windows within a trial only; see delay_procrustes.
 from typing import Any
 
 from repsim.contract import metric
-from repsim.metrics.delay_procrustes import same_grid, windows
+from repsim.metrics.delay_procrustes import windows
 from repsim.metrics.linear_cka import linear_cka
 
 
-def prepare(x: Any, *, delays: int, interval: int = 1) -> tuple[Any, tuple[int, ...]]:
-    """The windows as linear_cka wants them, and the shape of the set."""
-    return linear_cka.prepare(windows(x, delays, interval)), tuple(x.shape)
+def prepare(x: Any, *, delays: int, interval: int = 1) -> Any:
+    """The windows as linear_cka wants them."""
+    return linear_cka.prepare(windows(x, delays, interval))
 
 
 @metric(
     kind="similarity",
     view="trajectories",
+    matched=True,
     range=(0, 1),
     invariant_to={"translation", "isotropic_scaling", "permutation", "orthogonal"},
     prepare=prepare,
@@ -28,7 +29,7 @@ def prepare(x: Any, *, delays: int, interval: int = 1) -> tuple[Any, tuple[int, 
     source="Kornblith et al. 2019, arXiv:1905.00414, eq. 3, on the delay embedding of "
     "Ostrow et al. 2023, arXiv:2306.10168, section 3",
 )
-def delay_cka(x: tuple, y: tuple) -> Any:
+def delay_cka(x: Any, y: Any) -> Any:
     """Squared covariance between windows of two sets over that within each; in [0, 1], 1 = same.
 
     Biased towards 1 when delays * unit outnumbers the windows, as linear_cka is.
@@ -38,5 +39,4 @@ def delay_cka(x: tuple, y: tuple) -> Any:
               without variance
     cost      that of linear_cka with delays * unit columns
     """
-    same_grid("delay_cka", x[1], y[1])
-    return linear_cka.function(x[0], y[0])
+    return linear_cka.function(x, y)

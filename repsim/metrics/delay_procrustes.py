@@ -13,7 +13,6 @@ from array_api_compat import array_namespace
 
 from repsim.contract import metric
 from repsim.dynamics.operator import delay_embed
-from repsim.errors import InputError
 from repsim.metrics.angular_procrustes import angular_procrustes
 
 
@@ -23,22 +22,14 @@ def windows(x: Any, delays: int, interval: int) -> Any:
     return array_namespace(rows).reshape(rows, (-1, rows.shape[-1]))
 
 
-def same_grid(name: str, x: tuple[int, ...], y: tuple[int, ...]) -> None:
-    """Windows are compared one by one, so both sets need the same trials and time steps."""
-    if x[:2] != y[:2]:
-        raise InputError(
-            f"{name} compares the same samples in both sets; the first has {x[0]} trials x {x[1]} "
-            f"steps and the second has {y[0]} x {y[1]}. Select common trials and steps first."
-        )
-
-
-def prepare(x: Any, *, delays: int, interval: int = 1) -> tuple[Any, tuple[int, ...]]:
-    """The windows as angular_procrustes wants them, and the shape of the set."""
-    return angular_procrustes.prepare(windows(x, delays, interval)), tuple(x.shape)
+def prepare(x: Any, *, delays: int, interval: int = 1) -> Any:
+    """The windows as angular_procrustes wants them."""
+    return angular_procrustes.prepare(windows(x, delays, interval))
 
 
 @metric(
     view="trajectories",
+    matched=True,
     range=(0, 1.5707963267948966),
     invariant_to={"translation", "isotropic_scaling", "permutation", "orthogonal"},
     triangle=True,
@@ -48,7 +39,7 @@ def prepare(x: Any, *, delays: int, interval: int = 1) -> tuple[Any, tuple[int, 
     source="Williams et al. 2021, arXiv:2110.14739, section 2, on the delay embedding of "
     "Ostrow et al. 2023, arXiv:2306.10168, section 3",
 )
-def delay_procrustes(x: tuple, y: tuple) -> Any:
+def delay_procrustes(x: Any, y: Any) -> Any:
     """Angle left after the best rotation of the windows; radians in [0, pi/2], 0 = same shape.
 
     x, y      (trial, time, unit), the same trials and time steps; any number of units
@@ -57,5 +48,4 @@ def delay_procrustes(x: tuple, y: tuple) -> Any:
               without variance
     cost      that of procrustes with delays * unit columns
     """
-    same_grid("delay_procrustes", x[1], y[1])
-    return angular_procrustes.function(x[0], y[0])
+    return angular_procrustes.function(x, y)
