@@ -16,9 +16,13 @@ Coordinates that depend on the system alone leave nothing free but a rotation:
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
+from repsim.activations import as_activations, as_numpy, check_values
+from repsim.arrays import held_fixed, real_array
 from repsim.dynamics.operator import delay_embed
 from repsim.dynamics.trials import whole
 from repsim.errors import InputError
@@ -117,25 +121,26 @@ def _observability(system: DrivenSystem, n_blocks: int) -> np.ndarray:
     return np.concatenate(blocks)
 
 
-def identify_system(
-    outputs: np.ndarray, inputs: np.ndarray, order: int, *, delays: int = 10
-) -> DrivenSystem:
+def identify_system(outputs: Any, inputs: Any, order: int, *, delays: int = 10) -> DrivenSystem:
     """Subspace identification: the driven system behind recorded inputs and outputs.
 
-    outputs   (trial, time, unit); inputs (trial, time, input), acting on the step they are given
+    outputs   (trial, time, unit); inputs (trial, time, input), acting on the step they are given;
+              arrays of any library, nested lists, or DataArrays (trial, time, unit) both
     order     dimension of the state; the first `order` principal coordinates of the outputs serve
-    delays    steps of past and of future, q above; order <= q * unit, trials of 3 q steps or more
+    delays    steps of past and of future, q above; order <= q * unit, trials of more than 2 q steps
     returns   the system in white states; constant offsets of outputs and inputs do not matter
-    raises    InputError for unmatched shapes, short trials, too little data, an order above what
-              the data carry, or inputs that are determined by the past
+    raises    InputError for unmatched shapes, NaN, short trials, too little data, an order above
+              what the data carry, or inputs that never vary, repeat others or are determined by
+              the past
     cost      windows * (q * (order + input))^2
     source    oblique projection as in Van Overschee and De Moor 1994, Automatica 30:75; states
               from the past as in Larimore 1990, Proc. CDC 596
     """
     order, delays = whole("order", order), whole("delays", delays)
-    _check_shapes(outputs, inputs)
+    outputs, inputs = _recorded(outputs, inputs)
     _check_size(outputs, inputs, order, delays)
-    u, y = _standard(inputs, "inputs"), _principal(_standard(outputs, "outputs"), order)
+    y = _standard(outputs, "the outputs never vary. Check how they were recorded.")
+    u, y = _free(inputs), _principal(y, order)
     windows_u, windows_y = delay_embed(u, delays), delay_embed(y, delays)
     past = np.concatenate([windows_u, windows_y], axis=-1)
     to_state, strengths = _predictor(
@@ -153,15 +158,15 @@ def identify_system(
     )  # fmt: skip
 
 
-def dmd_with_control(states: np.ndarray, inputs: np.ndarray) -> DrivenSystem:
+def dmd_with_control(states: Any, inputs: Any) -> DrivenSystem:
     """Least squares of x_{t+1} on x_t and u_t, for a state that is observed in full.
 
     states    (trial, time, unit); inputs (trial, time, input); constant offsets do not matter
     returns   the system in the coordinates of the units, with the identity as readout
-    raises    InputError for unmatched shapes, or too few transitions
+    raises    InputError for unmatched shapes, NaN, or too few transitions
     source    Proctor, Brunton and Kutz 2016, SIAM J. Appl. Dyn. Syst. 15:142
     """
-    _check_shapes(states, inputs)
+    states, inputs = _recorded(states, inputs)
     order, n_inputs = states.shape[-1], inputs.shape[-1]
     n_transitions = states.shape[0] * (states.shape[1] - 1)
     if n_transitions <= order + n_inputs:
@@ -224,29 +229,52 @@ def _rows(a: np.ndarray) -> np.ndarray:
     return a.reshape(-1, a.shape[-1])
 
 
-def _standard(a: np.ndarray, name: str) -> np.ndarray:
+def _free(inputs: np.ndarray) -> np.ndarray:
+    """The inputs, each standard, where none repeats others."""
+    n_inputs = inputs.shape[-1]
+    told = "input {} of {} never varies. Leave it out, or check how it was recorded."
+    standard = [_standard(inputs[..., [k]], told.format(k, n_inputs)) for k in range(n_inputs)]
+    standard = np.concatenate(standard, axis=-1)
+    sizes = np.linalg.svd(_rows(standard), compute_uv=False)
+    n_free = int((sizes > 1e-9 * sizes[0]).sum())
+    if n_free < n_inputs:
+        raise InputError(
+            f"{n_free} of the {n_inputs} inputs give the others, so their effects cannot be told "
+            "apart. Leave out inputs that repeat or combine others."
+        )
+    return standard
+
+
+def _standard(a: np.ndarray, otherwise: str) -> np.ndarray:
     """Without offsets and in units of the spread, so that inputs and outputs weigh alike."""
-    a = np.asarray(a, dtype=np.float64)
     centred = a - a.mean(axis=(0, 1))
     largest = np.abs(centred).max()
     if not largest > 1e-12 * np.abs(a).max():
-        raise InputError(f"the {name} never vary. Check how they were recorded.")
+        raise InputError(otherwise)
     centred = centred / largest
     return centred / (centred**2).mean() ** 0.5
 
 
-def _check_shapes(outputs: np.ndarray, inputs: np.ndarray) -> None:
-    for name, a in (("outputs", outputs), ("inputs", inputs)):
-        if np.ndim(a) != 3:
+def _recorded(outputs: Any, inputs: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs and inputs of the same trials and steps, in float64."""
+    arrays = []
+    for name, recording in (("outputs", outputs), ("inputs", inputs)):
+        labelled = isinstance(recording, xr.DataArray)
+        recording = as_activations(recording).values if labelled else real_array(recording)
+        if recording.ndim != 3:
             raise InputError(
-                f"{name} have shape {np.shape(a)}; give (trial, time, {name[:-1]}). "
+                f"{name} have shape {tuple(recording.shape)}; give (trial, time, {name[:-1]}). "
                 "One trial is (1, time, unit)."
             )
+        check_values(recording, f"the array of {name}")
+        arrays.append(as_numpy(held_fixed(recording)).astype(np.float64, copy=False))
+    outputs, inputs = arrays
     if outputs.shape[:2] != inputs.shape[:2]:
         raise InputError(
             f"outputs have {outputs.shape[0]} trials x {outputs.shape[1]} steps and inputs "
             f"{inputs.shape[0]} x {inputs.shape[1]}. Give the inputs of the same trials and steps."
         )
+    return outputs, inputs
 
 
 def _check_size(outputs: np.ndarray, inputs: np.ndarray, order: int, delays: int) -> None:
