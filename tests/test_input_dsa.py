@@ -1,6 +1,7 @@
 """Driven systems are compared by their recurrence and input map, whatever drove them."""
 
 import contextlib
+import dataclasses
 import importlib
 import io
 import re
@@ -215,6 +216,18 @@ def test_joint_is_bounded_in_reachable_coordinates():
     for _ in range(20):
         pair = [reachable_coordinates(system_of(rng)) for _ in range(2)]
         assert 0 <= input_dsa_components(*pair)["joint"] <= 8**0.5
+
+
+@pytest.mark.parametrize("position", [0, 1])
+@pytest.mark.parametrize("part", ["state", "control"])
+def test_no_angle_leads_to_a_zero_matrix(part, position):
+    pair = [system_of(np.random.default_rng(7)) for _ in range(2)]
+    pair[position] = dataclasses.replace(
+        pair[position], **{part: np.zeros_like(getattr(pair[position], part))}
+    )
+    assert min(input_dsa_components(*pair).values()) >= 0
+    with pytest.raises(InputError, match=r"matrix of a system is zero.* comparison=\"euclidean\""):
+        input_dsa_components(*pair, comparison="angular")
 
 
 def test_systems_of_unequal_size_are_refused():

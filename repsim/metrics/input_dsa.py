@@ -56,7 +56,7 @@ def input_dsa_components(
 
     horizon     number of blocks of K; the order is enough to reach what can be reached
     comparison  "euclidean": Frobenius norms; "angular": angles of the same pairs, radians
-    raises      InputError for unequal orders or numbers of inputs
+    raises      InputError for unequal orders or numbers of inputs, and for an angle to zero
     """
     _check_word("comparison", comparison, COMPARISONS)
     _check_sizes(a, b)
@@ -69,12 +69,18 @@ def input_dsa_components(
         "state": (turn @ a.state @ turn.T, b.state),
         "control": (turn @ a.control, b.control),
     }
-    gap = _angle if comparison == "angular" else lambda x, y: np.linalg.norm(x - y)
-    return {name: float(gap(x, y)) for name, (x, y) in pairs.items()}
+    if comparison == "euclidean":
+        return {name: float(np.linalg.norm(x - y)) for name, (x, y) in pairs.items()}
+    return {name: float(_angle(name, x, y)) for name, (x, y) in pairs.items()}
 
 
-def _angle(x: np.ndarray, y: np.ndarray) -> float:
+def _angle(name: str, x: np.ndarray, y: np.ndarray) -> float:
     """Keeps all digits of small angles."""
+    if not (x.any() and y.any()):
+        raise InputError(
+            f"the {name} matrix of a system is zero, and there is no angle to it. "
+            'Use comparison="euclidean".'
+        )
     chord = np.linalg.norm(x / np.linalg.norm(x) - y / np.linalg.norm(y))
     return 2 * np.arcsin(min(chord / 2, 1.0))
 
