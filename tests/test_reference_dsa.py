@@ -1,6 +1,7 @@
 """dsa-metric behind our contract: the same numbers, nothing leaks, and its faults are on record."""
 
 import importlib
+import re
 import subprocess
 import sys
 import warnings
@@ -128,6 +129,48 @@ def test_the_defaults_are_those_of_the_package():
 def test_data_it_cannot_use(parameters, message):
     with pytest.raises(InputError, match=message):
         short(**parameters)(trajectories(0), trajectories(1))
+
+
+@pytest.mark.parametrize("name", ["rank", "delays", "interval"])
+@pytest.mark.parametrize("value", [0, -1, 2.0, 0.5, "auto", True])
+def test_numbers_that_are_not_whole_are_refused(name, value):
+    told = re.escape(f"{name} is {value!r}; give a whole number of at least 1")
+    with pytest.raises(RepsimError, match=told):
+        short(**{name: value})(trajectories(0), trajectories(1))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, np.arange(4.0)], ids=["zero", "constant", "levels"])
+def test_data_that_never_vary_are_refused(value):
+    with pytest.raises(InputError, match="the trajectories never vary"):
+        short()(np.zeros((8, 40, 4)) + value, trajectories(1))
+
+
+@pytest.mark.parametrize("comparison", module.COMPARISONS)
+def test_operators_of_two_sizes_are_refused(comparison):
+    x, y = trajectories(0), trajectories(1, n_units=2)
+    told = r"these are 8 x 8 and 6 x 6, .* Use rank <= 6, or more delays"
+    with pytest.raises(InputError, match=told):
+        short(comparison=comparison)(x, y)
+    assert short(comparison=comparison, rank=6)(x, y) > 0
+
+
+def test_numbers_of_numpy_are_whole_numbers():
+    plain = {"delays": 3, "rank": 8, "interval": 2, "seed": 3}
+    found = short(**{name: np.int64(value) for name, value in plain.items()})
+    assert found(trajectories(0), trajectories(1)) == short(**plain)(
+        trajectories(0), trajectories(1)
+    )
+
+
+@pytest.mark.parametrize("comparison", module.COMPARISONS)
+def test_the_callers_precision_is_left_alone(comparison):
+    expected = short(comparison=comparison)(trajectories(0), trajectories(1))
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert short(comparison=comparison)(trajectories(0), trajectories(1)) == expected
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_an_unknown_comparison_is_refused():

@@ -7,18 +7,23 @@ a system and a rotated copy of it come out up to 0.45 rad apart (0.18 in the tes
 in another order), where the truth is 0; d(x, y) and d(y, x) differ (0.1465 and 0.1555 rad on one
 pair), and so do seeds (0.326 to 0.398 on another); everything is float32; "wasserstein" is W_2
 squared; a rank above the delay coordinates is lowered silently; 3 s a pair. Faults kept from the
-caller: it draws from torch's global generator, and divides operators it is given by their norms.
+caller: it draws from torch's global generator, divides operators it is given by their norms, fits
+data that never vary, answers with another distance for operators of two sizes, and fails where
+torch's default is float64.
 """
 
 import importlib
 import warnings
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from io import StringIO
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from repsim.contract import metric
+from repsim.dynamics.trials import check_length, whole
 from repsim.errors import InputError, RepsimError
 
 COMPARISONS = ("angular", "wasserstein")
@@ -26,17 +31,23 @@ COMPARISONS = ("angular", "wasserstein")
 
 def prepare(x: np.ndarray, *, delays: int, rank: int, interval: int = 1) -> np.ndarray:
     """The operator that dsa-metric fits, (rank, rank), float32."""
-    torch, peer = importlib.import_module("torch"), _peer("DSA.dmd")
-    if x.shape[1] - (delays - 1) * interval < 2:
-        raise InputError(
-            f"{delays} delays at interval {interval} need at least {(delays - 1) * interval + 2} "
-            f"time steps; the trials have {x.shape[1]}. Use fewer delays or longer trials."
-        )
-    fitted = peer.DMD(
-        torch.tensor(np.ascontiguousarray(x)), n_delays=delays, delay_interval=interval, rank=rank
+    rank, delays, interval = (
+        whole(name, value)
+        for name, value in (("rank", rank), ("delays", delays), ("interval", interval))
     )
+    torch, peer = importlib.import_module("torch"), _peer("DSA.dmd")
+    check_length(x.shape[1], delays, interval)
+    if (x == x[:1, :1]).all():
+        raise InputError("the trajectories never vary. Check how the set was recorded.")
     try:
-        fitted.fit()
+        with _single_precision():
+            fitted = peer.DMD(
+                torch.tensor(np.ascontiguousarray(x)),
+                n_delays=delays,
+                delay_interval=interval,
+                rank=rank,
+            )
+            fitted.fit()
     except (ValueError, RuntimeError) as error:
         raise InputError(
             f"dsa-metric cannot fit this set: {' '.join(str(error).split())}"
@@ -64,23 +75,43 @@ def reference_dsa(
     """What dsa-metric says of two fitted dynamics, its torch seed fixed.
 
     x, y           (trial, time, unit); any number of trials, steps and units
-    delays, rank, interval   as in dsa, except that a rank above the delay coordinates is lowered
+    delays, rank, interval   whole numbers, as in dsa; a rank above the delay coordinates is lowered
     iterations, learning_rate   of Adam, run twice: once for each determinant of C
     comparison     "angular": radians in [0, pi]; "wasserstein": squared, in [0, inf)
     seed           of the start; another seed gives another number
-    raises         InputError when dsa-metric is not installed or refuses the data
+    raises         InputError when dsa-metric is not installed or refuses the data, for data that
+                   never vary, and for operators of two sizes, for which it would answer with
+                   another distance
     """
     if comparison not in COMPARISONS:
         raise RepsimError(
             f"reference_dsa: comparison is {comparison!r}; it is one of {', '.join(COMPARISONS)}."
         )
+    if a.shape != b.shape:
+        raise InputError(
+            f"reference_dsa compares operators of one size; these are {len(a)} x {len(a)} and "
+            f"{len(b)} x {len(b)}, as dsa-metric lowers the rank to the delay coordinates "
+            f"(delays x units). Use rank <= {min(len(a), len(b))}, or more delays."
+        )
     torch, peer = importlib.import_module("torch"), _peer("DSA.simdist")
     solver = peer.SimilarityTransformDist(
         iters=iterations, lr=learning_rate, score_method=comparison
     )
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.default_generator.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), _single_precision():
+        torch.default_generator.manual_seed(index(seed))
         return float(solver.fit_score(*(torch.from_numpy(one.copy(order="K")) for one in (a, b))))
+
+
+@contextmanager
+def _single_precision() -> Iterator[None]:
+    """The default of torch that dsa-metric takes for granted; the caller's comes back."""
+    torch = importlib.import_module("torch")
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _peer(module: str) -> Any:
