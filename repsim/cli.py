@@ -1,4 +1,6 @@
-"""The command line: list, check, score, compare, board, show; record and cache in cli_models.py.
+"""The command line: list, check, score, board, show.
+
+The others are in cli_compare.py, and in cli_models.py: record and cache.
 
 Every flag has a keyword of the same name in Python. What a user can put right ends with one
 sentence and status 2; --debug shows where it came from.
@@ -13,6 +15,7 @@ import typer
 from rich.text import Text
 
 from repsim import __version__
+from repsim.cli_compare import EXAMPLE, compare_files
 from repsim.cli_models import add_commands
 from repsim.console import RowProgress, err, listing, out, print_json, print_matrix, print_table
 from repsim.errors import RepsimError
@@ -56,6 +59,11 @@ def main() -> None:
         _explain(str(error))
     except typer.Exit as stop:
         status = stop.exit_code
+    except OSError as error:
+        if debug:
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        _explain(f"The system refused: {error.strerror or error}{place}. Try another place.")
     except Exception as error:
         if hasattr(error, "format_message"):
             _explain(f"{error.format_message()} See repsim --help.")
@@ -131,65 +139,26 @@ def score(
     json_: AsJson = False,
 ) -> None:
     """Can this metric be trusted? Scores it on test cases with known truth."""
+    from repsim.files import assert_folder
     from repsim.report import score as score_metric
 
+    assert_folder(save or Path("report"))
     with RowProgress(f"scoring {metric}", hidden=json_) as progress:
         report = score_metric(
             metric, suite, seeds, quick, protocol=protocol, results=results, workers=workers,
             timeout=timeout, on_row=progress,
         )  # fmt: skip
+    paths = report.save(save or Path("report") / report.folder_name)
     if json_:
         print_json(report.to_dict())
     else:
         report.print(out)
-    paths = report.save(save or Path("report") / report.folder_name)
     err.print(Text("wrote " + ", ".join(map(str, paths))))
     if not report.summary.n_ok.any():
         raise RepsimError(f"{report.metric} could not be scored. {report.reasons[0]}")
 
 
-@app.command(epilog="Example: repsim compare a.nc b.npz:layer3 c.npy --metric dsa")
-def compare(
-    files: Annotated[list[str], typer.Argument(help="Two or more; FILE:KEY names an array.")],
-    metric: Annotated[str, typer.Option(help="As in score.")] = "linear_cka",
-    output: Annotated[Path, typer.Option(help="Writes OUTPUT.nc and OUTPUT.png.")] = Path(
-        "distances"
-    ),
-    timeout: Annotated[
-        float | None, typer.Option(min=0.1, help="Give up after so many seconds.")
-    ] = None,
-    json_: AsJson = False,
-) -> None:
-    """Distances between the activations of your models."""
-    from repsim.files import load
-    from repsim.pairs import compare as compare_sets
-    from repsim.plotting import distance_heatmap
-    from repsim.plugins import get_metric
-    from repsim.workers import Worker
-
-    sets = [load(*_file_and_key(word)) for word in files]
-    worker = Worker()
-    try:
-        if timeout is None:
-            with RowProgress(f"comparing with {metric}", hidden=json_) as progress:
-                matrix = compare_sets(sets, metric, _short_names(files), progress=progress.advance)
-        else:
-            found = get_metric(metric)
-            matrix = worker.call(compare_sets, sets, found, _short_names(files), timeout=timeout)
-    finally:
-        worker.stop()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    saved, pictured = Path(f"{output}.nc"), Path(f"{output}.png")
-    matrix.to_netcdf(saved, engine="h5netcdf")
-    distance_heatmap(matrix).savefig(pictured, dpi=150)
-    if json_:
-        print_json(
-            {"names": matrix.x.values.tolist(), "distances": matrix.values.tolist(), **matrix.attrs}
-        )
-        return
-    out.print(Text(f"{matrix.attrs['metric']}, smaller = closer\n"))
-    print_matrix(matrix.x.values, matrix.values)
-    err.print(Text(f"wrote {saved} and {pictured}"))
+app.command("compare", epilog=EXAMPLE)(compare_files)
 
 
 @app.command(epilog="Example: repsim board --quick, or repsim board linear_cka mine.py:f")
@@ -210,6 +179,7 @@ def board(
 ) -> None:
     """A leaderboard: runs what is missing, ranks all in the results folder, writes the page."""
     from repsim.contract import Metric
+    from repsim.files import assert_folder
     from repsim.leaderboard import Leaderboard
     from repsim.metrics import TUNED
     from repsim.plotting import leaderboard_figure
@@ -218,6 +188,7 @@ def board(
     from repsim.results import read_rows
     from repsim.run import evaluate, with_beside
 
+    assert_folder(output)
     seeds = seeds or (QUICK_SEEDS if quick else FULL_SEEDS)
     if run:
         everything = [*METRICS, *(() if quick else TUNED)]
@@ -279,18 +250,6 @@ def show(
 
 
 add_commands(app)
-
-
-def _file_and_key(word: str) -> tuple[str, str | None]:
-    path, colon, key = word.rpartition(":")
-    return (path, key) if colon and not Path(word).exists() and Path(path).suffix else (word, None)
-
-
-def _short_names(files: list[str]) -> list[str]:
-    """File names without folders and endings, unless that leaves two alike."""
-    words = [(_file_and_key(word)) for word in files]
-    short = [Path(path).stem + (f":{key}" if key else "") for path, key in words]
-    return short if len(set(short)) == len(short) else files
 
 
 def _explain(sentence: str) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,32 +63,42 @@ def save(activations: Any, path: str | Path) -> Path:
     path = Path(path)
     assert_place(path)
     activations = as_activations(activations)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"Cannot write {str(path)!r}: {error.strerror}. Give another place."
-        ) from error
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _kind(path, WRITERS)(activations, unfinished)
         if path.is_dir():
             shutil.rmtree(path)
         os.replace(unfinished, path)
+    except OSError as error:
+        raise InputError(
+            f"Cannot write {str(path)!r}: {error.strerror or error}. Give another place."
+        ) from error
     finally:
-        if unfinished.is_dir():
-            shutil.rmtree(unfinished)
-        unfinished.unlink(missing_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        with suppress(OSError):
+            unfinished.unlink()
     return path
 
 
 def assert_place(path: Path) -> None:
-    """Refuse a path of an unknown kind, or where a folder lies that is no zarr store."""
+    """Refuse a path of an unknown kind, in no folder, or of a folder that is no zarr store."""
     _kind(path, WRITERS)
+    assert_folder(path.parent)
     is_store = path.suffix.lower() == ".zarr" and any((path / one).exists() for one in STORE)
     if path.is_dir() and not is_store:
         raise InputError(
             f"{str(path)!r} is a folder, which is not replaced. Give the file another name."
+        )
+
+
+def assert_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written to, before there is anything to lose."""
+    there = next(one for one in (folder, *folder.parents) if os.path.exists(one))
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        what = "may not be written to" if there.is_dir() else "is no folder"
+        raise InputError(
+            f"Cannot write to {str(folder)!r}: {str(there)!r} {what}. Give another place."
         )
 
 
@@ -173,14 +184,15 @@ def _write_zarr(activations: xr.DataArray, path: Path) -> None:
 def _write_torch(activations: xr.DataArray, path: Path) -> None:
     import torch
 
-    torch.save(torch.tensor(as_numpy(activations.values)), path)
+    with open(path, "wb") as file:
+        torch.save(torch.tensor(as_numpy(activations.values)), file)
 
 
 def _write_safetensors(activations: xr.DataArray, path: Path) -> None:
     require("safetensors", ".safetensors files")
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as as_bytes
 
-    save_file({VARIABLE: np.ascontiguousarray(activations.values)}, path)
+    path.write_bytes(as_bytes({VARIABLE: np.ascontiguousarray(activations.values)}))
 
 
 def _encode(activations: xr.DataArray) -> xr.Dataset:

@@ -224,3 +224,9 @@ def test_a_folder_of_that_name_is_never_replaced(tmp_path, kind):
         repsim.save(VALUES, precious.parent)
     assert precious.read_text() == "months of work"
     assert [one.name for one in tmp_path.iterdir()] == [precious.parent.name]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_system_that_will_not_write_is_told_in_words(kind):
+    with pytest.raises(InputError, match=r"Cannot write .*/proc"):
+        repsim.save(VALUES, f"/proc/x{kind}")

@@ -1,0 +1,86 @@
+"""The command that compares files of activations: repsim compare."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from repsim.console import RowProgress, err, out, print_json, print_matrix
+
+EXAMPLE = "Example: repsim compare a.nc b.npz:layer3 c.npy --metric dsa"
+
+
+def compare_files(
+    files: Annotated[list[str], typer.Argument(help="Two or more; FILE:KEY names an array.")],
+    metric: Annotated[str, typer.Option(help="As in score.")] = "linear_cka",
+    output: Annotated[Path, typer.Option(help="Writes OUTPUT.nc and OUTPUT.png.")] = Path(
+        "distances"
+    ),
+    timeout: Annotated[
+        float | None, typer.Option(min=0.1, help="Give up after so many seconds.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")] = False,
+) -> None:
+    """Distances between the activations of your models."""
+    from repsim.files import assert_folder, load
+
+    assert_folder(output.parent)
+    sets = [load(*_file_and_key(word)) for word in files]
+    matrix = _distances(sets, _short_names(files), metric, timeout, hidden=json_)
+    try:
+        saved = _save(matrix, output)
+    finally:  # shown even where it cannot be written
+        _show(matrix, json_)
+    if not json_:
+        err.print(Text(f"wrote {saved[0]} and {saved[1]}"))
+
+
+def _distances(
+    sets: list[Any], names: list[str], metric: str, timeout: float | None, hidden: bool
+) -> Any:
+    """The matrix; in a worker where time is limited."""
+    from repsim.pairs import compare
+    from repsim.plugins import get_metric
+    from repsim.workers import Worker
+
+    found = get_metric(metric)
+    if timeout is None:
+        with RowProgress(f"comparing with {metric}", hidden) as progress:
+            return compare(sets, found, names, progress=progress.advance)
+    worker = Worker()
+    try:
+        return worker.call(compare, sets, found, names, timeout=timeout)
+    finally:
+        worker.stop()
+
+
+def _save(matrix: Any, output: Path) -> tuple[Path, Path]:
+    from repsim.plotting import distance_heatmap
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    numbers, picture = Path(f"{output}.nc"), Path(f"{output}.png")
+    matrix.to_netcdf(numbers, engine="h5netcdf")
+    distance_heatmap(matrix).savefig(picture, dpi=150)
+    return numbers, picture
+
+
+def _show(matrix: Any, json_: bool) -> None:
+    names = matrix.x.values
+    if json_:
+        print_json({"names": names.tolist(), "distances": matrix.values.tolist(), **matrix.attrs})
+        return
+    out.print(Text(f"{matrix.attrs['metric']}, smaller = closer\n"))
+    print_matrix(names, matrix.values)
+
+
+def _file_and_key(word: str) -> tuple[str, str | None]:
+    path, colon, key = word.rpartition(":")
+    return (path, key) if colon and not Path(word).exists() and Path(path).suffix else (word, None)
+
+
+def _short_names(files: list[str]) -> list[str]:
+    """File names without folders and endings, unless that leaves two alike."""
+    words = [(_file_and_key(word)) for word in files]
+    short = [Path(path).stem + (f":{key}" if key else "") for path, key in words]
+    return short if len(set(short)) == len(short) else files

@@ -1,0 +1,70 @@
+"""The command line at its edges: places not to be written, closed pipes, odd files and names."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import repsim
+from repsim import cli
+
+REPSIM = f"{sys.executable} -c 'from repsim.cli import main; main()'"
+SMALL = ("--suite", "attractor/lorenz_regimes", "--quick", "--seeds", "1", "--workers", "1")
+REPORT = [f"report.{kind}" for kind in ("csv", "html", "json", "png")]
+VALUES = np.random.default_rng(0).standard_normal((6, 20, 4))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capfd):
+    """Runs the command line in a folder of its own: exit status, output, error stream."""
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", VALUES)
+    np.save("b.npy", VALUES[..., :3] + 1)
+    Path("afile").touch()
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["repsim", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0, *capfd.readouterr()
+
+    return run
+
+
+def names_in(folder):
+    return sorted(one.name for one in Path(folder).iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("score", "constant", *SMALL, "--save", "afile"),
+        ("score", "constant", *SMALL, "--save", "afile/card"),
+        ("board", "constant", *SMALL, "--output", "afile"),
+        ("compare", "a.npy", "b.npy", "--output", "afile/x"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_run(run, words):
+    status, output, errors = run(*words)
+    assert (status, output) == (2, "")
+    assert errors.startswith("repsim: Cannot write to 'afile")
+    assert not Path("results").exists()
+
+
+def test_distances_are_shown_even_where_they_cannot_be_written(run):
+    Path("x.nc").mkdir()
+    status, output, errors = run("compare", "a.npy", "b.npy", "--output", "x")
+    assert status == 2
+    assert f"{repsim.compare([VALUES, VALUES[..., :3]]).values[0, 1]:.4g}" in output
+    (sentence,) = errors.splitlines()
+    assert sentence.startswith("repsim: ")
+    assert "x.nc" in sentence
+    assert "Unexpected" not in sentence
+
+
+def test_a_card_is_saved_where_nobody_reads_to_the_end(tmp_path):
+    line = f"{REPSIM} score constant {' '.join(SMALL)} --save card | head -1"
+    subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, check=True)
+    assert names_in(tmp_path / "card") == REPORT
