@@ -165,11 +165,13 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def _write_npy(activations: xr.DataArray, path: Path) -> None:
-    np.save(path, activations.values, allow_pickle=False)
+    with open(path, "wb") as file:  # to a path numpy adds a suffix of its own
+        np.save(file, activations.values, allow_pickle=False)
 
 
 def _write_npz(activations: xr.DataArray, path: Path) -> None:
-    np.savez_compressed(path, **{VARIABLE: activations.values})
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **{VARIABLE: activations.values})
 
 
 def _write_netcdf(activations: xr.DataArray, path: Path) -> None:

@@ -230,3 +230,10 @@ def test_a_folder_of_that_name_is_never_replaced(tmp_path, kind):
 def test_a_system_that_will_not_write_is_told_in_words(kind):
     with pytest.raises(InputError, match=r"Cannot write .*/proc"):
         repsim.save(VALUES, f"/proc/x{kind}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_suffix_in_capitals_is_a_kind_too(tmp_path, kind):
+    path = repsim.save(VALUES, tmp_path / f"A{kind.upper()}")
+    np.testing.assert_array_equal(repsim.load(path).values, VALUES)
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
