@@ -202,7 +202,7 @@ class Metric:
                 raise
             except RepsimError as error:
                 raise MetricError(f"{self.id}, {what}: {error}") from error
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if "read-only" in str(error):
                     raise MetricError(
                         f"{self.id} modifies its input ({error}). Work on a copy: x = x.copy()."

@@ -266,10 +266,10 @@ class Leaderboard:
                     " take 8 or more before quoting a rank."
                 )
             notes.append(f"{rendering.listed(list(cases.index))}: {what}")
-        notes += [
-            f"{case}: no metric and no control succeeded; it does not count."
-            for case in self.cases.index[self.cases["seeds"] == 0]
-        ]
+        tried = {row["case"] for row in self.rows if not row["control"]}
+        for case in self.cases.index[self.cases["seeds"] == 0]:
+            why = "and no control succeeded" if case in tried else "was run on it"
+            notes.append(f"{case}: no metric {why}; it does not count.")
         checked = self.controls[self.controls["verdict"].isin(["agrees", "broken"])]
         notes += [
             f"{case}: no control with a known value was assessed, so nobody knows if it is broken."

@@ -63,6 +63,8 @@ class Worker:
                 watch.start()
             answer = pickle.loads(_receive(process.stdout))
         except (EOFError, BrokenPipeError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=1)  # for its own exit status
             self.stop()
             if timeout is not None and time.monotonic() - started >= timeout:
                 raise MetricError(

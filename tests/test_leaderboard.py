@@ -181,7 +181,12 @@ def test_a_case_nobody_can_do_does_not_count():
     board = Leaderboard(rows)
     assert ranks(board) == {"m": 1}
     assert "suite/b" not in board.table
-    assert any("suite/b" in note and "does not count" in note for note in board.notes)
+    assert "suite/b: no metric and no control succeeded; it does not count." in board.notes
+
+
+def test_a_board_of_controls_alone_says_that_no_metric_was_run():
+    board = Leaderboard(scores("oracle", 1.0, 1.0))
+    assert "suite/a: no metric was run on it; it does not count." in board.notes
 
 
 def test_seeds_that_only_controls_have_are_not_asked_of_metrics():

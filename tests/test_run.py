@@ -184,11 +184,18 @@ def test_a_metric_that_never_returns_is_stopped_and_the_others_are_scored():
     assert "within 4 s" in rows[1]["reason"]
 
 
-@pytest.mark.parametrize("metric", [ends_its_process, leaves_python])
-def test_a_metric_that_takes_its_process_down_is_a_row_with_the_reason(metric):
-    rows = repsim.evaluate([metric, "linear_cka"], tiny_case(), seeds=1, workers=1)
+@pytest.mark.parametrize(
+    ("metric", "reason", "workers"),
+    [
+        (ends_its_process, "its process died (exit status 3)", 1),
+        (leaves_python, "leaves_python raised SystemExit on 'a' and 'a': 4", 1),
+        (leaves_python, "leaves_python raised SystemExit on 'a' and 'a': 4", 0),
+    ],
+)
+def test_a_metric_that_takes_its_process_down_is_a_row_with_the_reason(metric, reason, workers):
+    rows = repsim.evaluate([metric, "linear_cka"], tiny_case(), seeds=1, workers=workers)
     assert [row["status"] for row in rows] == ["failed", "ok"]
-    assert metric.__name__ in rows[0]["reason"] or "exit status" in rows[0]["reason"]
+    assert reason in rows[0]["reason"]
 
 
 @pytest.mark.parametrize(("metric", "value"), [(talks, 0.5), (listens, 0.0)])
