@@ -23,7 +23,8 @@ def compare(
     """Distances between all pairs of sets, with the metric's id and facts as attributes.
 
     sets      two or more sets, (trial, time, unit) or (sample, unit): numpy, torch or DataArray
-    metric    a name, "dsa(delays=10)", "file.py:function", a Metric or a function
+    metric    a name, "dsa(delays=10)", "file.py:function", a Metric or a function, which counts as
+              a distance
     names     one a set; taken from a mapping's keys or DataArray names when left out
     rng       for metrics that draw; a generator or a seed
     progress  called with (pairs done, pairs in all)
