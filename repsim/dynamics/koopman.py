@@ -12,13 +12,14 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from repsim.activations import as_numpy
-from repsim.dynamics.operator_identity import describe
+from repsim.dynamics.operator_identity import describe, held
 from repsim.errors import InputError, RepsimError
 
 ATTRIBUTES = ("operator_", "operator", "matrix_", "matrix", "A", "K", "state_matrix_", "coef_")
@@ -69,8 +70,7 @@ def operator_of(model: Any, trajectories: Any) -> FittedOperator:
     trials = _as_trials(trajectories)
     name = describe(model)
     try:
-        fresh = copy.deepcopy(model)
-        _seed(fresh)
+        fresh = _copied(model)
         with _own_randomness():
             matrix = np.asarray(_fit(fresh, trials))
     except RepsimError:
@@ -246,10 +246,25 @@ def _own_randomness() -> Iterator[None]:
             np.random.set_state(state)
 
 
-def _seed(thing: Any, depth: int = 3) -> None:
-    """Seeds left open become 0; else such a model would draw from the system's entropy."""
-    for name, value in list(getattr(thing, "__dict__", {}).items()):
-        if value is None and name in ("random_state", "seed", "_seed"):
-            setattr(thing, name, 0)
-        for item in (value if isinstance(value, list) else [value]) if depth else ():
-            _seed(item, depth - 1)
+def _copied(model: Any) -> Any:
+    """A deep copy that shares mapping proxies, which copy refuses and nobody can write to.
+
+    Seeds left open become 0; else such a model would draw from the system's entropy.
+    """
+    proxies = {id(part): part for part in _parts(model) if isinstance(part, MappingProxyType)}
+    fresh = copy.deepcopy(model, proxies)
+    for part in list(_parts(fresh)):
+        for name in {"random_state", "seed", "_seed"} & set(held(part)):
+            if getattr(part, name) is None:
+                setattr(part, name, 0)
+    return fresh
+
+
+def _parts(thing: Any, depth: int = 3) -> Iterator[Any]:
+    """An object, and what it holds in attributes and lists; classes are left out."""
+    if isinstance(thing, type):
+        return
+    yield thing
+    for value in held(thing).values() if depth else ():
+        for item in value if isinstance(value, list) else [value]:
+            yield from _parts(item, depth - 1)

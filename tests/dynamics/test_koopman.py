@@ -175,6 +175,12 @@ def test_continuous_time_models_give_one_step():
         assert farthest(operator_of(model, linear(1)).eigenvalues, TRUE[:2]) < 0.1
 
 
+def test_modes_by_search_over_exponents():
+    turning = np.array([np.linalg.matrix_power(TURN, t)[0] for t in range(30)])[None]
+    found = operator_of(pydmd.VarProDMD(svd_rank=2), turning).eigenvalues
+    assert farthest(found, TRUE[:2]) < 1e-8
+
+
 def test_real_coordinates_from_modes():
     rng = np.random.default_rng(0)
     matrix, basis = rng.standard_normal((5, 5)), np.linalg.qr(rng.standard_normal((9, 5)))[0]
