@@ -54,10 +54,11 @@ class FittedOperator:
 def operator_of(model: Any, trajectories: Any) -> FittedOperator:
     """Fit a copy of a model to trajectories and read off its operator for one time step.
 
-    model         pykoopman `Koopman` or one of its regressors; a PyDMD model; or any object whose
-                  fit(before, after) takes (sample, unit) pairs as X and y, or whose fit(series)
-                  takes one (time, unit) trial, and which then holds a square matrix, acting on
-                  columns, in the first of ATTRIBUTES that is one
+    model         pykoopman `Koopman` or one of its regressors; a PyDMD model; or any object with
+                  fit(before, after), fit(X, y=None) or fit(*args), given the (sample, unit) pairs
+                  of all trials, or with fit(series), given one (time, unit) trial. It, or what fit
+                  returns, then holds a square matrix, acting on columns: the first of ATTRIBUTES
+                  that is an array and square
     trajectories  (trial, time, unit), or a list of (time, unit); numpy or torch; as float64
     raises        InputError for a model that would run something else than it says, needs inputs,
                   takes one trial only, fails, or holds no square finite operator
@@ -116,19 +117,30 @@ def _fit(model: Any, trials: list[np.ndarray]) -> Any:
         return _fit_pykoopman(model, trials)
     if _is_from(model, "pydmd"):
         return _fit_pydmd(model, trials)
-    if {"y", "Y"} & set(inspect.signature(model.fit).parameters):
-        result = model.fit(*_pairs(trials))
-    else:
-        result = model.fit(_only_trial(model, trials))
+    given = _pairs(trials) if _takes_pairs(model.fit) else [_only_trial(model, trials)]
+    result = model.fit(*given)
+    oblong = None
     for holder in (model, result):
         for name in ATTRIBUTES:
             found = getattr(holder, name, None)
             found = found.detach().cpu().numpy() if hasattr(found, "detach") else found
             if getattr(found, "ndim", None) == 2:
-                return found
+                if found.shape[0] == found.shape[1]:
+                    return found
+                oblong = found if oblong is None else oblong
+    if oblong is not None:
+        return oblong
     raise InputError(
         f"{describe(model)} holds no matrix after fit; looked for {', '.join(ATTRIBUTES)}."
     )
+
+
+def _takes_pairs(fit: Any) -> bool:
+    """Two arguments or more are required, or the second is called y, or there is only *args."""
+    given = inspect.signature(fit).parameters.values()
+    places = [one for one in given if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    required = [one for one in places if one.default is one.empty]
+    return len(required) > 1 or not places or any(one.name in ("y", "Y") for one in places[1:2])
 
 
 def _fit_pykoopman(model: Any, trials: list[np.ndarray]) -> Any:
