@@ -21,6 +21,7 @@ from repsim.contract import Metric, as_metric
 from repsim.errors import RepsimError
 from repsim.metrics import METRICS as OWN_METRICS
 from repsim.metrics import OPT_IN
+from repsim.signature import beyond_two
 
 
 class Table(Mapping):
@@ -86,7 +87,8 @@ def get_metric(metric: Any, **parameters: Any) -> Metric:
     """The metric of a name, "dsa(delays=10, rank=20)", "file.py:function", a Metric or a bare
     function.
 
-    raises  RepsimError for an unknown name (nearest names offered), parameter, file or function
+    raises  RepsimError for an unknown name (nearest names offered), parameter, file or function,
+            and for a function of more than two sets
     """
     if isinstance(metric, str):
         spec, given = split_parameters(metric)
@@ -95,6 +97,11 @@ def get_metric(metric: Any, **parameters: Any) -> Metric:
     else:
         found = metric
     found = as_metric(found)
+    if more := beyond_two(found.function):
+        raise RepsimError(
+            f"{found.name} wants {', '.join(more)} after the two sets. Make it a keyword: "
+            f"def {found.name}(x, y, *, {', '.join(more)})."
+        )
     return found.with_parameters(**parameters) if parameters else found
 
 

@@ -22,6 +22,16 @@ def keywords(function: Callable) -> dict[str, Any]:
     return {p.name: p.default for p in (*positional, *keyword)}
 
 
+def beyond_two(function: Callable) -> list[str]:
+    """Positional parameters without a default that stand after the two sets."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in found if p.kind in kinds and is_required(p.default)][2:]
+
+
 def is_required(default: Any) -> bool:
     """Whether a keyword has no default."""
     return default is inspect.Parameter.empty

@@ -230,3 +230,13 @@ def test_the_suites_and_models_of_this_package_are_found():
     assert "attractor" in repsim.SUITES
     assert next(case.suite for case in repsim.SUITES["attractor"]) == "attractor"
     assert list(repsim.MODELS) == list(Table("model"))
+
+
+@pytest.mark.parametrize("given", [{}, {"k": 3}])
+def test_a_parameter_that_is_no_keyword_is_told_to_become_one(given):
+    def needs(x, y, k):
+        return k
+
+    with pytest.raises(RepsimError, match=r"needs wants k .*def needs\(x, y, \*, k\)"):
+        get_metric(needs, **given)
+    assert get_metric(lambda x, y, k=2: k, **given)(X, Y) == given.get("k", 2)
