@@ -10,13 +10,14 @@ units; of many sets, six evenly spaced ones are. Nothing here sees labels or dis
 import hashlib
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from repsim.activations import as_numpy
-from repsim.arrays import held_fixed
+from repsim.arrays import held_fixed, read_set
 from repsim.dynamics.operator import Operator, fit_operator
 from repsim.dynamics.prediction import scaled_errors
 from repsim.dynamics.ranks import check_rank
@@ -48,7 +49,8 @@ def choose(
 ) -> dict[str, int]:
     """Metric.choose of the operator metrics: whole numbers for what is "auto" or a rule.
 
-    A rule for the rank (a fraction, "gavish-donoho") gives the largest of the sets' own ranks.
+    A rule for the rank (a fraction, "gavish-donoho") gives the largest of the sets' own ranks, or
+    what every set can carry, where that is less.
     """
     if operator is not None:
         return {}
@@ -61,8 +63,9 @@ def choose(
         return dict(_answered[asked])
     if isinstance(check_rank(rank), int):
         return {}
-    fitted = (fit_operator(held_fixed(x), delays, rank, interval=interval) for x in arrays)
-    return {"rank": max(operator.rank for operator in fitted)}
+    plain = [held_fixed(x) for x in arrays]
+    own = [fit_operator(x, delays, rank, interval=interval).rank for x in plain]
+    return {"rank": min(_most(x, delays, max(own), interval) for x in plain)}
 
 
 def choose_delays_and_rank(
@@ -75,21 +78,23 @@ def choose_delays_and_rank(
 ) -> tuple[dict[str, int], Any]:
     """Delays and rank shared by all sets, by held-out multi-step prediction.
 
-    sets     (trial, time, unit) each, numpy or torch; any numbers of trials, steps and units. Of
-             more than 6, prediction is tried on 6 evenly spaced ones
+    sets     (trial, time, unit) each: numpy, torch or DataArray; any numbers of trials, steps and
+             units. Of more than 6, prediction is tried on 6 evenly spaced ones
     delays, rank  "auto", or a number that stays as it is; interval and ridge as in fit_operator
     returns  {"delays": ..., "rank": ...} and the grid, a DataFrame with one row a combination that
              every set can carry: delays, rank, error, standard_error, chosen
-    raises   InputError when no combination suits every set
+    raises   InputError when no combination suits every set, or a set does not move; folds that do
+             not move are left out
     cost     at most 8 x 5 fits a set tried, each of all ranks at once; columns stop at 400
     """
     if not (rank == AUTO or isinstance(check_rank(rank), int)):
         raise RepsimError(f'rank is {rank!r} and delays "auto". Give rank="auto" or a number.')
-    every = [_in_pieces(as_numpy(held_fixed(x))) for x in sets]
+    read = _read(sets)
+    every = [_in_pieces(x) for x in read]
     shortest = min(len(trial) for trials in every for trial in trials)
-    fewest = min(x.shape[2] for x in sets)
     n_steps = min(MOST_STEPS, max(1, shortest // 5))
-    candidates = _delays(delays, interval, shortest - n_steps, max(x.shape[2] for x in sets))
+    fewest = min(x.shape[2] for x in read)
+    candidates = _delays(delays, interval, shortest - n_steps, max(x.shape[2] for x in read))
     first = (max(candidates, default=1) - 1) * interval
     ranks = RANKS if rank == AUTO else (whole("rank", rank),)
     tried = np.unique(np.linspace(0, len(every) - 1, min(len(every), MOST_SETS)).astype(int))
@@ -110,17 +115,19 @@ def choose_delays_and_rank(
 
 def sensitivity(
     sets: Any,
-    delays: Sequence[int],
-    ranks: Sequence[int],
+    delays: Iterable[int],
+    ranks: Iterable[int],
     *,
-    metric: str = "dsa_spectrum",
+    metric: Any = "dsa_spectrum",
     names: Sequence[str] | None = None,
     **parameters: Any,
 ) -> Any:
     """Distances between all pairs over a grid of delays and ranks.
 
     sets     as in repsim.compare; parameters go to the metric (interval, ridge, order)
-    returns  DataArray (delays, rank, x, y); NaN where some set cannot carry the combination
+    metric   as in repsim.compare
+    returns  DataArray (delays, rank, x, y); NaN where some set cannot carry the combination; the
+             attribute metric names the metric with its other parameters
     raises   InputError when no combination can be fitted
     """
     import xarray as xr
@@ -128,10 +135,13 @@ def sensitivity(
     from repsim.pairs import compare
     from repsim.plugins import get_metric
 
+    delays, ranks = list(delays), list(ranks)
+    judge = get_metric(metric, **parameters)
+    kept = {k: v for k, v in judge.parameters.items() if k not in ("delays", "rank")}
     layers: list[Any] = []
     refusal: Exception = RepsimError("the grid is empty. Give at least one of delays and ranks.")
     for d, rank in itertools.product(delays, ranks):
-        chosen = get_metric(metric, **parameters, delays=d, rank=rank)
+        chosen = judge.with_parameters(delays=d, rank=rank)
         try:
             layers.append(compare(sets, chosen, names))
         except InputError as error:
@@ -144,7 +154,26 @@ def sensitivity(
     values = np.stack([blank if layer is None else layer.values for layer in layers])
     coords = {"delays": list(delays), "rank": list(ranks), "x": one["x"].data, "y": one["y"].data}
     values = values.reshape(len(delays), len(ranks), *one.shape)
-    return xr.DataArray(values, coords, tuple(coords), "distance", {"metric": metric})
+    attrs = {"metric": replace(judge, parameters=kept).id}
+    return xr.DataArray(values, coords, tuple(coords), "distance", attrs)
+
+
+def _most(trajectories: Any, delays: int, rank: int, interval: int) -> int:
+    """The highest rank up to one asked for that the data carry."""
+    trials = Trials(trajectories, delays, interval)
+    rank = min(rank, trials.n_columns, trials.n_transitions)
+    return len(whiten(trials, rank, strict=False).singular_values)
+
+
+def _read(sets: Sequence[Any]) -> list[np.ndarray]:
+    """Each set as (trial, time, unit), whatever the order of a DataArray's dims."""
+    if getattr(sets, "ndim", None) == 3:
+        raise InputError(f"sets is one array of shape {tuple(sets.shape)}. Give a list: [x].")
+    me = "choose_delays_and_rank"
+    read = [read_set(f"set {i}", x, "trajectories", me).array for i, x in enumerate(sets)]
+    if not read:
+        raise InputError("there are no sets. Give at least one.")
+    return [as_numpy(held_fixed(x)) for x in read]
 
 
 def _digest(arrays: Sequence[Any]) -> bytes:
@@ -189,17 +218,19 @@ def _set_errors(
     n_steps: int,
     first: int,
 ) -> dict[tuple[int, int], list[float]]:
-    """(delays, rank) -> MASE of each fold, for what every fold can carry."""
+    """(delays, rank) -> MASE of each fold that moves, for what every one of them can carry."""
     n_folds = min(MOST_FOLDS, len(trials))
+    moving = {i % n_folds for i, trial in enumerate(trials) if np.diff(trial[first:], axis=0).any()}
+    folds = sorted(moving) or range(n_folds)  # where nothing moves, the error says so
     found: dict[tuple[int, int], list[float]] = {}
-    for d, fold in itertools.product(candidates, range(n_folds)):
+    for d, fold in itertools.product(candidates, folds):
         kept = [trial for i, trial in enumerate(trials) if i % n_folds != fold]
         left_out = _stacked(trials[fold::n_folds])
         operators = _operators(_stacked(kept), d, ranks, interval, ridge)
         errors = scaled_errors(operators, left_out, n_steps, first) if operators else []
         for operator, error in zip(operators, errors, strict=True):
             found.setdefault((d, operator.rank), []).append(error)
-    return {pair: errors for pair, errors in found.items() if len(errors) == n_folds}
+    return {pair: errors for pair, errors in found.items() if len(errors) == len(folds)}
 
 
 def _operators(
@@ -224,11 +255,11 @@ def _operators(
 
 
 def _summary(errors: list[list[float]]) -> tuple[float, float]:
-    """Mean over sets and folds, and the standard error over folds."""
+    """Mean over sets and folds, and the standard error over folds; a lone fold adds nothing."""
     if not np.isfinite(np.concatenate(errors)).all():
         return math.inf, math.inf
     means = [np.mean(folds) for folds in errors]
-    variances = [np.var(folds, ddof=1) / len(folds) for folds in errors]
+    variances = [np.var(folds, ddof=1) / len(folds) for folds in errors if len(folds) > 1]
     return float(np.mean(means)), float(np.sqrt(np.sum(variances)) / len(errors))
 
 
