@@ -85,7 +85,8 @@ def choose_delays_and_rank(
              every set can carry: delays, rank, error, standard_error, chosen
     raises   InputError when no combination suits every set, or a set does not move; folds that do
              not move are left out
-    cost     at most 8 x 5 fits a set tried, each of all ranks at once; columns stop at 400
+    cost     at most 8 x 5 fits a set tried, each of all ranks at once, and 8 for each other set;
+             columns stop at 400
     """
     if not (rank == AUTO or isinstance(check_rank(rank), int)):
         raise RepsimError(f'rank is {rank!r} and delays "auto". Give rank="auto" or a number.')
@@ -93,7 +94,6 @@ def choose_delays_and_rank(
     every = [_in_pieces(x) for x in read]
     shortest = min(len(trial) for trials in every for trial in trials)
     n_steps = min(MOST_STEPS, max(1, shortest // 5))
-    fewest = min(x.shape[2] for x in read)
     candidates = _delays(delays, interval, shortest - n_steps, max(x.shape[2] for x in read))
     first = (max(candidates, default=1) - 1) * interval
     ranks = RANKS if rank == AUTO else (whole("rank", rank),)
@@ -101,8 +101,11 @@ def choose_delays_and_rank(
     tables = [
         _set_errors(every[i], candidates, ranks, interval, ridge, n_steps, first) for i in tried
     ]
-    shared = sorted(set.intersection(*(set(table) for table in tables)))
-    shared = [(d, rank) for d, rank in shared if rank <= d * fewest]
+    untried = [read[i] for i in range(len(read)) if i not in tried]
+    carried = [
+        {(d, r) for d in candidates for r in _whitened(x, d, ranks, interval)[1]} for x in untried
+    ]
+    shared = sorted(set.intersection(*map(set, tables), *carried))
     if not shared:
         raise InputError(
             f"no combination of delays {delays} and rank {rank} suits every set; the shortest "
@@ -237,21 +240,32 @@ def _operators(
     trajectories: Any, delays: int, ranks: Sequence[int], interval: int, ridge: float
 ) -> list[Operator]:
     """Operators of several ranks from one whitening."""
+    whitened, carried = _whitened(trajectories, delays, ranks, interval)
+    return [
+        Operator(
+            whitened.matrix(rank, ridge),
+            whitened.basis[:, :rank],
+            whitened.singular_values[:rank],
+            delays,
+            interval,
+        )
+        for rank in carried
+    ]
+
+
+def _whitened(
+    trajectories: Any, delays: int, ranks: Sequence[int], interval: int
+) -> tuple[Any, list[int]]:
+    """Whitened coordinates, and those of some ranks that they can carry."""
     trials = Trials(trajectories, delays, interval)
     most = min(trials.n_columns, trials.n_transitions)
     possible = [rank for rank in ranks if rank <= most]
     if not possible:
-        return []
+        return None, []
     whitened = whiten(trials, possible[-1], strict=False)
     values = whitened.singular_values
     carried = int(np.sum(values > NEGLIGIBLE * values[0]))
-    return [
-        Operator(
-            whitened.matrix(rank, ridge), whitened.basis[:, :rank], values[:rank], delays, interval
-        )
-        for rank in possible
-        if rank <= carried
-    ]
+    return whitened, [rank for rank in possible if rank <= carried]
 
 
 def _summary(errors: list[list[float]]) -> tuple[float, float]:

@@ -55,6 +55,23 @@ def test_what_is_no_list_of_sets_is_refused_in_words(sets, message):
         choose_delays_and_rank(sets)
 
 
+def test_a_set_that_is_not_tried_must_carry_the_choice():
+    sets = [system(seed=seed) for seed in range(13)]
+    assert choose_delays_and_rank(sets)[0]["rank"] == 4
+    sets[1] = plane()
+    chosen, grid = choose_delays_and_rank(sets)
+    assert chosen["rank"] == grid["rank"].max() == 2
+    found = repsim.compare(sets, "dsa_spectrum(delays='auto', rank='auto')")
+    assert np.isfinite(found).all()
+
+
+def test_a_set_that_is_not_tried_must_have_transitions_enough():
+    sets = [system(n_trials=6, n_steps=12, n_units=9, n_states=8, seed=seed) for seed in range(8)]
+    sets[3] = sets[3][:2, :4]
+    for delays, rank in choose_delays_and_rank(sets)[1][["delays", "rank"]].to_numpy():
+        fit_operator(sets[3], int(delays), int(rank))
+
+
 def test_a_rule_gives_no_more_than_every_set_carries():
     rich, poor = system(), plane()
     assert fit_operator(rich, 3, 0.999).rank > fit_operator(poor, 3, 0.999).rank == 2
