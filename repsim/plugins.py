@@ -7,14 +7,9 @@ Nothing is imported until it is asked for by name.
 
 import ast
 import difflib
-import hashlib
-import importlib.util
-import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
 from repsim.contract import Metric, as_metric
@@ -22,6 +17,7 @@ from repsim.errors import RepsimError
 from repsim.metrics import METRICS as OWN_METRICS
 from repsim.metrics import OPT_IN
 from repsim.signature import beyond_two
+from repsim.user_file import metric_of_file
 
 
 class Table(Mapping):
@@ -92,7 +88,7 @@ def get_metric(metric: Any, **parameters: Any) -> Metric:
     """
     if isinstance(metric, str):
         spec, given = split_parameters(metric)
-        found = _from_file(spec) if ".py:" in spec else METRICS[spec]
+        found = metric_of_file(spec) if ".py:" in spec else METRICS[spec]
         parameters = {**given, **parameters}
     else:
         found = metric
@@ -119,62 +115,6 @@ def split_parameters(text: str) -> tuple[str, dict[str, Any]]:
         raise RepsimError(
             f"Cannot read {text!r}. Write a metric as name or name(parameter=value, ...)."
         ) from None
-
-
-def _from_file(spec: str) -> Metric:
-    path_text, _, name = spec.rpartition(":")
-    path = Path(path_text)
-    if not path.is_file():
-        raise RepsimError(f"No file {path_text!r}. Write file.py:function.")
-    code = _source_hash(path)
-    module_name = f"repsim_user_{path.stem}_{code}"
-    module = sys.modules.get(module_name) or _execute(path, module_name)
-    if not hasattr(module, name):
-        public = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
-        raise RepsimError(
-            f"No {name!r} in {path_text}. It has: {', '.join(public) or 'no functions'}."
-        )
-    return replace(as_metric(getattr(module, name)), code=code)
-
-
-def _source_hash(path: Path) -> str:
-    """Hash of a file and of the neighbours it imports, so that an edit of either is noticed."""
-    digest, pending, seen = hashlib.sha256(), [path], set()
-    while pending:
-        one = pending.pop()
-        if one in seen or not one.is_file():
-            continue
-        seen.add(one)
-        source = one.read_bytes()
-        digest.update(source)
-        try:
-            nodes = list(ast.walk(ast.parse(source)))
-        except (SyntaxError, ValueError):
-            continue
-        names = [a.name for n in nodes if isinstance(n, ast.Import) for a in n.names]
-        names += [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module]
-        for name in names:
-            stem = path.parent.joinpath(*name.split("."))
-            pending += [stem.with_suffix(".py"), stem / "__init__.py"]
-    return digest.hexdigest()[:16]
-
-
-def _execute(path: Path, module_name: str) -> Any:
-    import cloudpickle
-
-    folder = str(path.parent.resolve())
-    if folder not in sys.path:
-        sys.path.append(folder)
-    found = importlib.util.spec_from_file_location(module_name, path)
-    module = importlib.util.module_from_spec(found)
-    sys.modules[module_name] = module
-    try:
-        exec(compile(path.read_bytes(), path, "exec"), vars(module))  # never a stale .pyc
-    except (Exception, SystemExit) as error:
-        del sys.modules[module_name]
-        raise RepsimError(f"{path} does not run: {type(error).__name__}: {error}.") from error
-    cloudpickle.register_pickle_by_value(module)
-    return module
 
 
 def _resolve(thing: Any) -> Any:
