@@ -90,6 +90,7 @@ def choose_delays_and_rank(
     """
     if not (rank == AUTO or isinstance(check_rank(rank), int)):
         raise RepsimError(f'rank is {rank!r} and delays "auto". Give rank="auto" or a number.')
+    interval = whole("interval", interval)
     read = _read(sets)
     every = [_in_pieces(x) for x in read]
     shortest = min(len(trial) for trials in every for trial in trials)
@@ -191,7 +192,7 @@ def _digest(arrays: Sequence[Any]) -> bytes:
 def _delays(delays: int | str, interval: int, n_steps: int, n_units: int) -> list[int]:
     """Windows of at most half of what is not predicted, or the one number that was given."""
     if delays != AUTO:
-        reach = (whole("delays", delays) - 1) * whole("interval", interval)
+        reach = (whole("delays", delays) - 1) * interval
         return [delays] if reach < n_steps - 1 else []
     return [
         d

@@ -114,3 +114,9 @@ def test_sensitivity_can_be_saved_and_names_what_counts(tmp_path):
     assert found.equals(sensitivity(sets, [1, 2], [2, 3], order=1))
     found.to_netcdf(tmp_path / "found.nc", engine="h5netcdf")
     assert sensitivity(sets, [1], [2]).attrs["metric"] == "dsa_spectrum"
+
+
+@pytest.mark.parametrize("interval", [0, 1.5])
+def test_an_interval_that_is_no_number_of_steps_is_refused(interval):
+    with pytest.raises(repsim.RepsimError, match="interval is"):
+        choose_delays_and_rank([system()], interval=interval)
