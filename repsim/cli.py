@@ -9,7 +9,7 @@ sentence and status 2; --debug shows where it came from.
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -178,23 +178,16 @@ def board(
     json_: AsJson = False,
 ) -> None:
     """A leaderboard: runs what is missing, ranks all in the results folder, writes the page."""
-    from repsim.contract import Metric
     from repsim.files import assert_folder
     from repsim.leaderboard import Leaderboard
-    from repsim.metrics import TUNED
     from repsim.plotting import leaderboard_figure
-    from repsim.plugins import METRICS, get_metric
     from repsim.report import assert_direction
-    from repsim.results import read_rows
     from repsim.run import evaluate, with_beside
 
     assert_folder(output)
     seeds = seeds or (QUICK_SEEDS if quick else FULL_SEEDS)
+    chosen = _chosen(metrics or [], everything=run and not metrics, quick=quick)
     if run:
-        everything = [*METRICS, *(() if quick else TUNED)]
-        chosen: list[Metric] = [get_metric(name) for name in metrics or everything]
-        if metrics:
-            chosen += [METRICS[n] for n in METRICS if METRICS[n].control and n not in metrics]
         for one in chosen:
             if one.code is not None:
                 assert_direction(one, timeout)
@@ -203,11 +196,7 @@ def board(
                 chosen, suite, seeds=seeds, protocol=with_beside(protocol), quick=quick,
                 results=results, workers=workers, timeout=timeout, on_row=progress,
             )  # fmt: skip
-    rows = [
-        row
-        for row in read_rows(results)
-        if row["suite"] == suite.partition("/")[0] and row["seed"] < seeds
-    ]
+    rows = _rows_of(results, suite, seeds, chosen)
     ranked = Leaderboard(rows, protocol=protocol, size="quick" if quick else "full")
     paths = [*ranked.save(output), output / "leaderboard.png"]
     leaderboard_figure(ranked).savefig(paths[-1], dpi=150)
@@ -250,6 +239,31 @@ def show(
 
 
 add_commands(app)
+
+
+def _chosen(names: list[str], everything: bool, quick: bool) -> list[Any]:
+    """Metrics of these names, or all that are run unasked, and the controls."""
+    from repsim.metrics import TUNED
+    from repsim.plugins import METRICS, get_metric
+
+    if everything:
+        names = [*METRICS, *(() if quick else TUNED)]
+    controls = [one for one in METRICS if names and METRICS[one].control and one not in names]
+    return [get_metric(name) for name in (*names, *controls)]
+
+
+def _rows_of(results: Path, suite: str, seeds: int, metrics: list[Any]) -> list[dict]:
+    """Rows of the suite or case asked for; of these metrics, only those of them as they are now."""
+    from repsim.results import read_rows
+
+    now = {one.id: (one.version, one.code) for one in metrics}
+    return [
+        row
+        for row in read_rows(results)
+        if suite in (row["suite"], row["case"])
+        and row["seed"] < seeds
+        and (version := (row["metric_version"], row["code"])) == now.get(row["id"], version)
+    ]
 
 
 def _explain(sentence: str) -> None:

@@ -1,11 +1,13 @@
 """The command line at its edges: places not to be written, closed pipes, odd files and names."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_leaderboard import scores
 
 import repsim
 from repsim import cli
@@ -68,3 +70,37 @@ def test_a_card_is_saved_where_nobody_reads_to_the_end(tmp_path):
     line = f"{REPSIM} score constant {' '.join(SMALL)} --save card | head -1"
     subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, check=True)
     assert names_in(tmp_path / "card") == REPORT
+
+
+def board_of(run, rows, *words):
+    """The table of a board that ranks these rows and runs nothing."""
+    Path("results").mkdir(exist_ok=True)
+    Path("results/scores.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    status, output, _ = run("board", *words, "--no-run", "--seeds", "2", "--json")
+    assert status == 0
+    return json.loads(output)
+
+
+def test_a_board_of_one_case_holds_no_other(run):
+    other = scores("linear_cka", 0.9, 0.8, case="suite/b")
+    rows = scores("procrustes", 0.7, 0.6, case="suite/a") + other
+    (line,) = board_of(run, rows, "--suite", "suite/a")
+    assert line["metric"] == "procrustes"
+    assert "suite/b" not in line
+    (line,) = board_of(run, rows + scores("linear_cka", 0.6, 0.6), "--suite", "suite")
+    assert line["metric"] == "linear_cka"
+
+
+def test_a_metric_is_ranked_as_it_is_now_and_not_as_it_was_last(run):
+    Path("mine.py").write_text("def mine(x, y):\n    return 0.0\n")
+    now = {"code": repsim.get_metric("mine.py:mine").code, "date": "2026-01-01T00:00:00+00:00"}
+    rows = scores("mine", 0.9, 0.9, **now) + scores(
+        "mine", 0.6, 0.6, code="of an edit since undone"
+    )
+    (line,) = board_of(run, rows, "mine.py:mine", "--suite", "suite")
+    assert line["suite/a"] == 0.9
+
+
+def test_metrics_are_checked_where_nothing_is_run(run):
+    status, _, errors = run("board", "nonsense", "--no-run")
+    assert (status, "No metric called 'nonsense'" in errors) == (2, True)
