@@ -42,9 +42,12 @@ def _distances(
     """The matrix; in a worker where time is limited."""
     from repsim.pairs import compare
     from repsim.plugins import get_metric
+    from repsim.report import assert_direction
     from repsim.workers import Worker
 
     found = get_metric(metric)
+    if found.code is not None:
+        assert_direction(found, timeout)
     if timeout is None:
         with RowProgress(f"comparing with {metric}", hidden) as progress:
             return compare(sets, found, names, progress=progress.advance)

@@ -104,3 +104,14 @@ def test_a_metric_is_ranked_as_it_is_now_and_not_as_it_was_last(run):
 def test_metrics_are_checked_where_nothing_is_run(run):
     status, _, errors = run("board", "nonsense", "--no-run")
     assert (status, "No metric called 'nonsense'" in errors) == (2, True)
+
+
+@pytest.mark.parametrize("more", [(), ("--timeout", "60")])
+def test_a_similarity_is_not_shown_as_a_distance(run, more):
+    Path("mine.py").write_text(
+        "import numpy as np\n\ndef same(x, y):\n"
+        "    return float(np.corrcoef(x.ravel()[:60], y.ravel()[:60])[0, 1])\n"
+    )
+    status, output, errors = run("compare", "a.npy", "b.npy", "--metric", "mine.py:same", *more)
+    assert (status, output) == (2, "")
+    assert "it looks like a similarity" in errors
