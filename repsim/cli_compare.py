@@ -1,5 +1,7 @@
 """The command that compares files of activations: repsim compare."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +29,8 @@ def compare_files(
 
     assert_folder(output.parent)
     sets = [load(*_file_and_key(word)) for word in files]
-    matrix = _distances(sets, _short_names(files), metric, timeout, hidden=json_)
+    with redirect_stdout(sys.stderr):  # for what the metric prints
+        matrix = _distances(sets, _short_names(files), metric, timeout, hidden=json_)
     try:
         saved = _save(matrix, output)
     finally:  # shown even where it cannot be written

@@ -12,7 +12,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -98,7 +98,7 @@ def _execute(sources: Sources, module_name: str) -> Any:
     path = sources.path
     found = importlib.util.spec_from_file_location(module_name, path)
     module = importlib.util.module_from_spec(found)
-    with _own_neighbours(sources):
+    with _own_neighbours(sources), redirect_stdout(sys.stderr):
         sys.modules[module_name] = module
         try:
             exec(compile(path.read_bytes(), path, "exec"), vars(module))  # never a stale .pyc

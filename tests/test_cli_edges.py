@@ -115,3 +115,26 @@ def test_a_similarity_is_not_shown_as_a_distance(run, more):
     status, output, errors = run("compare", "a.npy", "b.npy", "--metric", "mine.py:same", *more)
     assert (status, output) == (2, "")
     assert "it looks like a similarity" in errors
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "compare a.npy b.npy --metric mine.py:mine",
+        "compare a.npy b.npy --metric mine.py:mine --timeout 60",
+        "check mine.py:mine",
+        "score mine.py:mine",
+        "board mine.py:mine",
+    ],
+)
+def test_what_a_users_file_prints_is_not_among_the_json(run, line):
+    Path("mine.py").write_text(
+        f"print('at import')  # {line}\n\ndef mine(x, y):\n    print('in a call')\n"
+        "    return float(abs(x.std() - y.std()))\n"
+    )
+    small = SMALL if line.startswith(("score", "board")) else ()
+    status, output, errors = run(*line.split(), *small, "--json")
+    assert status == 0
+    json.loads(output)
+    assert "at import" in errors
+    assert "in a call" in errors
