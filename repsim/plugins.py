@@ -7,6 +7,7 @@ Nothing is imported until it is asked for by name.
 
 import ast
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -18,6 +19,9 @@ from repsim.metrics import METRICS as OWN_METRICS
 from repsim.metrics import OPT_IN
 from repsim.signature import beyond_two
 from repsim.user_file import metric_of_file
+
+# a file with a function, or a name; then what stands in brackets
+SPEC = re.compile(r"(.*?\.py(?::\w*)?\s*|[^(]*)(\(.*)?", re.DOTALL)
 
 
 class Table(Mapping):
@@ -88,7 +92,7 @@ def get_metric(metric: Any, **parameters: Any) -> Metric:
     """
     if isinstance(metric, str):
         spec, given = split_parameters(metric)
-        found = metric_of_file(spec) if ".py:" in spec else METRICS[spec]
+        found = metric_of_file(spec) if re.search(r"\.py(:|$)", spec) else METRICS[spec]
         parameters = {**given, **parameters}
     else:
         found = metric
@@ -102,13 +106,14 @@ def get_metric(metric: Any, **parameters: Any) -> Metric:
 
 
 def split_parameters(text: str) -> tuple[str, dict[str, Any]]:
-    """'dsa(delays=10)' -> ('dsa', {'delays': 10})."""
-    name, bracket, rest = text.strip().partition("(")
-    if not bracket:
-        return name, {}
+    """'dsa(delays=10)' -> ('dsa', {'delays': 10}); a path before may have brackets, too."""
+    name, rest = SPEC.fullmatch(text.strip()).groups()
+    if not rest:
+        return name.strip(), {}
     try:
-        call = ast.parse(f"f({rest}", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args or any(k.arg is None for k in call.keywords):
+        call = ast.parse(f"f{rest}", mode="eval").body
+        plain = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args
+        if not plain or any(k.arg is None for k in call.keywords):
             raise ValueError
         return name.strip(), {k.arg: ast.literal_eval(k.value) for k in call.keywords}
     except (SyntaxError, ValueError):

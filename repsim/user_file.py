@@ -77,10 +77,12 @@ def metric_of_file(spec: str) -> Metric:
 
     raises  RepsimError for a missing file or function, and for a file that does not run
     """
-    path_text, _, name = spec.rpartition(":")
+    path_text, dot, name = spec.rpartition(".py")
+    path_text, name = path_text + dot, name.lstrip(":")
     path = Path(path_text)
-    if not path.is_file():
-        raise RepsimError(f"No file {path_text!r}. Write file.py:function.")
+    if not path.is_file() or not name:
+        missing = "No function of" if path.is_file() else "No file"
+        raise RepsimError(f"{missing} {path_text!r}. Write file.py:function.")
     sources = Sources(path)
     module_name = f"repsim_user_{path.stem}_{sources.code}"
     module = sys.modules.get(module_name) or _execute(sources, module_name)

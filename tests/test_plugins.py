@@ -81,7 +81,16 @@ def test_the_id_is_sorted_and_independent_of_how_it_was_written():
 
 @pytest.mark.parametrize(
     "text",
-    ["dsa(10)", "dsa(delays=)", "dsa(delays=10", "dsa(**{})", "dsa(delays=open('x'))", "dsa)("],
+    [
+        "dsa(delays=5)(rank=2)",
+        "(1)(delays=5)",
+        "dsa(10)",
+        "dsa(delays=)",
+        "dsa(delays=10",
+        "dsa(**{})",
+        "dsa(delays=open('x'))",
+        "dsa)(",
+    ],
 )
 def test_parameters_that_cannot_be_read_are_refused(text):
     with pytest.raises(RepsimError):
@@ -240,3 +249,26 @@ def test_a_parameter_that_is_no_keyword_is_told_to_become_one(given):
     with pytest.raises(RepsimError, match=r"needs wants k .*def needs\(x, y, \*, k\)"):
         get_metric(needs, **given)
     assert get_metric(lambda x, y, k=2: k, **given)(X, Y) == given.get("k", 2)
+
+
+@pytest.mark.parametrize("name", ["sp ace (1)/mine.py", "(a).py:b/(c/mine.py"])
+@pytest.mark.parametrize(
+    ("end", "value"), [("", 2), ("(k=5)", 5), (" ( k = 5 ) ", 5), ("(k='x.py:y(1)')", "x.py:y(1)")]
+)
+def test_a_path_may_have_brackets(tmp_path, name, end, value):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text("def mine(x, y, *, k=2):\n    return k if k != 'x.py:y(1)' else 7\n")
+    found = get_metric(f"{path}:mine{end}")
+    assert found.parameters.get("k", 2) == value
+
+
+def test_a_name_with_a_file_in_its_parameters_is_no_file():
+    assert plugins.split_parameters("dsa(a='x.py:f')") == ("dsa", {"a": "x.py:f"})
+
+
+@pytest.mark.parametrize("end", ["", ":"])
+def test_a_file_without_a_function_is_told_to_name_one(tmp_path, end):
+    (tmp_path / "mine.py").write_text(MINE)
+    with pytest.raises(RepsimError, match=r"No function of .*mine\.py'\. Write file\.py:function"):
+        get_metric(f"{tmp_path}/mine.py{end}")
