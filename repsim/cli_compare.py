@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from repsim.console import RowProgress, err, out, print_json, print_matrix
+from repsim.errors import RepsimError
 
 EXAMPLE = "Example: repsim compare a.nc b.npz:layer3 c.npy --metric dsa"
 
@@ -81,12 +82,20 @@ def _show(matrix: Any, json_: bool) -> None:
 
 
 def _file_and_key(word: str) -> tuple[str, str | None]:
-    path, colon, key = word.rpartition(":")
-    return (path, key) if colon and not Path(word).exists() and Path(path).suffix else (word, None)
+    """FILE:KEY in two, at the colon after the file; a key may have colons, too."""
+    ends = [at for at, sign in enumerate(word) if sign == ":" and Path(word[:at]).suffix]
+    if Path(word).exists() or not ends:
+        return word, None
+    at = next((at for at in ends if Path(word[:at]).exists()), ends[0])
+    return word[:at], word[at + 1 :]
 
 
 def _short_names(files: list[str]) -> list[str]:
     """File names without folders and endings, unless that leaves two alike."""
-    words = [(_file_and_key(word)) for word in files]
+    if twice := [word for word in files if files.count(word) > 1]:
+        raise RepsimError(
+            f"{twice[0]!r} is given twice. Give it once, or as a copy of another name."
+        )
+    words = [_file_and_key(word) for word in files]
     short = [Path(path).stem + (f":{key}" if key else "") for path, key in words]
     return short if len(set(short)) == len(short) else files

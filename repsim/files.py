@@ -7,8 +7,8 @@ Nothing is unpickled: .npy with allow_pickle=False, .pt with weights_only=True.
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from repsim.errors import InputError
 
 VARIABLE = "activations"
 ENCODED = "repsim_json"
+MAY_HOLD_PICKLES = (b"\x80", b"\x93NUMPY", b"PK")  # a pickle, an array of numpy, an archive
 STORE = (".zgroup", "zarr.json")  # either lies in every zarr store, of format 2 or 3
 
 
@@ -36,18 +37,19 @@ def load(path: str | Path, key: str | None = None) -> xr.DataArray:
     if not path.exists():
         raise InputError(f"No file {str(path)!r}. Give a path to one of {', '.join(READERS)}.")
     try:
-        content = reader(path)
+        array = _choose(reader(path), key, path)
     except (InputError, ImportError):
         raise
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if "pickle" in str(error).lower() or "weights_only" in str(error):
             reason = "it holds pickled objects, which could run code on loading"
+            if not path.read_bytes().startswith(MAY_HOLD_PICKLES):
+                reason = f"it is no {path.suffix} file"
         raise InputError(
             f"Cannot read {str(path)!r} as {path.suffix}: {reason}. "
             "Save a plain numeric array again, for example with repsim.save."
         ) from error
-    array = _choose(content, key, path)
     try:
         result = as_activations(array)
     except InputError as error:
@@ -135,9 +137,28 @@ def _read_npy(path: Path) -> np.ndarray:
     return np.load(path, allow_pickle=False)
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+class _Npz(Mapping):
+    """The arrays of an .npz file, each read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._open() as archive:
+            self.names = archive.files
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        with open(self.path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            yield archive
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        with self._open() as archive:
+            return archive[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def _read_netcdf(path: Path) -> dict[str, xr.DataArray]:
@@ -228,7 +249,7 @@ def require(module: str, purpose: str) -> None:
 
 READERS: dict[str, Callable[[Path], Any]] = {
     ".npy": _read_npy,
-    ".npz": _read_npz,
+    ".npz": _Npz,
     ".nc": _read_netcdf,
     ".zarr": _read_zarr,
     ".pt": _read_torch,

@@ -138,3 +138,18 @@ def test_what_a_users_file_prints_is_not_among_the_json(run, line):
     json.loads(output)
     assert "at import" in errors
     assert "in a call" in errors
+
+
+def test_the_same_file_twice_is_told_without_python(run):
+    status, _, errors = run("compare", "a.npy", "b.npy", "a.npy")
+    assert status == 2
+    assert "'a.npy' is given twice. Give it once, or as a copy of another name." in errors
+
+
+def test_a_key_may_have_colons(run):
+    np.savez("f.npz", **{"layer:0": VALUES, "b.x:1": VALUES + 1, "c": VALUES})
+    status, output, _ = run("compare", "f.npz:layer:0", "f.npz:b.x:1", "f.npz:c")
+    assert status == 0
+    assert "f:layer:0" in output
+    assert "No file 'g.npz'" in run("compare", "g.npz:layer:0", "a.npy")[2]
+    assert "No 'layer:1' in f.npz" in run("compare", "f.npz:layer:1", "a.npy")[2]

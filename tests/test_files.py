@@ -237,3 +237,20 @@ def test_a_suffix_in_capitals_is_a_kind_too(tmp_path, kind):
     path = repsim.save(VALUES, tmp_path / f"A{kind.upper()}")
     np.testing.assert_array_equal(repsim.load(path).values, VALUES)
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_one_array_is_read_beside_another_that_cannot_be(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, good=VALUES, bad=np.array([{}], dtype=object))
+    np.testing.assert_array_equal(repsim.load(path, "good").values, VALUES)
+    with pytest.raises(InputError, match="pickled objects"):
+        repsim.load(path, "bad")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_file_is_not_said_to_hold_pickles(tmp_path, kind):
+    path = tmp_path / f"a{kind}"
+    path.write_text("trial,time,unit\n1,2,3\n")
+    with pytest.raises(InputError, match="Cannot read") as error:
+        repsim.load(path)
+    assert "pickle" not in str(error.value)
