@@ -2,7 +2,7 @@
 
 1. Where it can be trusted: axes with the verdict "trusted" (repsim.report_scores), and whether that
    holds without the same trials in the same order too.
-2. Where it cannot: the other axes, with the reason that their verdict is.
+2. Where it cannot: the other axes, with the reason that their verdict is; one seed tells neither.
 3. What to use instead: on each axis the best metric that the paired bootstrap shows to be better
    (repsim.report_rank), or that there is none, or that nothing was there to compare with.
 """
@@ -21,7 +21,6 @@ REASONS = {
     "weak": "above chance, but not shown to be half-way to the ceiling",
     "chance": "not told apart from chance",
     "below chance": "below chance: like sets are found farther apart",
-    "one seed": "one seed, no interval",
 }
 
 
@@ -47,7 +46,7 @@ def three_sentences(
 
 def _trusted(metric: str, lines: Sequence[dict[str, Any]]) -> str:
     good = [line for line in lines if line["verdict"] == "trusted"]
-    if not good and all(line["verdict"] == "one seed" for line in lines):
+    if not good and any(line["verdict"] == "one seed" for line in lines):
         return f"One seed cannot say where {metric} can be trusted: run more."
     if not good:
         return (
@@ -71,10 +70,14 @@ def _all_beside(lines: Sequence[dict[str, Any]]) -> bool:
 
 
 def _not_trusted(metric: str, lines: Sequence[dict[str, Any]]) -> str:
-    bad = [line for line in lines if line["verdict"] != "trusted"]
-    if not bad:
-        return f"No axis of these test cases speaks against {metric}."
-    return f"It cannot be trusted for {_listed([_with_reason(line) for line in bad], ';')}."
+    bad = [line for line in lines if line["verdict"] not in ("trusted", "one seed")]
+    unknown = [_with_score(line) for line in lines if line["verdict"] == "one seed"]
+    parts = []
+    if bad:
+        parts.append(f"It cannot be trusted for {_listed([_with_reason(x) for x in bad], ';')}.")
+    if unknown:
+        parts.append(f"One seed does not tell for {_listed(unknown)}.")
+    return " ".join(parts) or f"No axis of these test cases speaks against {metric}."
 
 
 def _with_reason(line: dict[str, Any]) -> str:

@@ -38,6 +38,7 @@ def sentences(**values):
         ({"dynamics": LOW}, "no axis on which mine can be trusted"),
         ({"dynamics": NONE}, "no axis on which mine can be trusted"),
         ({"dynamics": ALONE}, "One seed cannot say"),
+        ({"dynamics": ALONE, "noise": NONE}, "One seed cannot say"),
         ({"dynamics": HIGH, "independent": HIGH}, ", with independent trials too."),
         ({"dynamics": HIGH, "independent": EVEN}, "but not without the same trials"),
         ({"dynamics": HIGH, "independent": EVEN}, "it has 0.00 ("),
@@ -60,7 +61,8 @@ def test_trials_are_not_mentioned_where_nothing_was_run_with_others():
         ({"dynamics": LOW}, "dynamics (0.26, 0.21 to 0.31; above chance, but not shown"),
         ({"dynamics": EVEN}, "not told apart from chance"),
         ({"dynamics": UNDER}, "below chance: like sets are found farther apart"),
-        ({"dynamics": ALONE}, "one seed, no interval"),
+        ({"dynamics": ALONE}, "One seed does not tell for dynamics (0.80)."),
+        ({"dynamics": ALONE, "noise": NONE}, " gave a value). One seed does not tell for dynamics"),
         ({"dynamics": NONE}, "none of its 3 evaluations gave a value"),
         ({"dynamics": (0.9, None, 0.91)}, "1 of its 3 evaluations gave no value"),
         ({"dynamics": HIGH, "noise": EVEN}, "It cannot be trusted for noise robustness (0.00"),
@@ -69,6 +71,10 @@ def test_trials_are_not_mentioned_where_nothing_was_run_with_others():
 )
 def test_where_it_cannot(values, words):
     assert words in sentences(**values)[1]
+
+
+def test_one_seed_is_no_reason_for_distrust():
+    assert "cannot be trusted" not in sentences(dynamics=ALONE)[1]
 
 
 @pytest.mark.parametrize(
