@@ -86,6 +86,8 @@ def as_numpy(array: Any) -> np.ndarray:
             f"These values do not form an array ({error}). "
             "Give every trial the same length, or one set each."
         ) from None
+    except TypeError as error:
+        raise InputError(f"A {type(array).__name__} is no array ({error}). Give one.") from None
     if values.dtype.kind not in "fiu":
         raise InputError(f"Activations must be real numbers; these have dtype {values.dtype}.")
     if values.dtype in (np.float32, np.float64):

@@ -221,6 +221,12 @@ def _write_safetensors(activations: xr.DataArray, path: Path) -> None:
 def _encode(activations: xr.DataArray) -> xr.Dataset:
     """Attributes travel as JSON under one name: some, as scale_factor, have a meaning in netCDF."""
     array = activations.copy()
+    for dim, index in array.indexes.items():
+        if index.nlevels > 1:
+            raise InputError(
+                f"The {dim} labels have {index.nlevels} levels, for which netCDF and zarr have no "
+                f"place. Make coordinates of them: .reset_index({str(dim)!r})."
+            )
     attrs = {str(name): json_safe(name, value) for name, value in activations.attrs.items()}
     array.attrs = {ENCODED: json.dumps(attrs), "repsim_name": str(activations.name or "")}
     return array.to_dataset(name=VARIABLE)

@@ -55,6 +55,12 @@ def record(
     raises      InputError for unknown names, labels that do not fit, outputs of another shape, NaN
     """
     layers, states = _names(layers), _names(states)
+    if not hasattr(module, "named_modules"):
+        raise InputError(f"module is a {type(module).__name__}. Give a torch.nn.Module.")
+    if not hasattr(inputs, "shape") and not isinstance(inputs, (list, tuple)):
+        raise InputError(
+            f"inputs are a {type(inputs).__name__}. Give an array or a tensor, (trial, ...)."
+        )
     if len(inputs) == 0 or batch < 1:
         raise InputError(f"{len(inputs)} trials in batches of {batch}. Give 1 or more of both.")
     found = _run(module, inputs, layers, states, batch, units, callable(behaviour))

@@ -180,3 +180,11 @@ def test_the_fingerprint_changes_with_dims_shape_dtype_and_values():
         xr.DataArray(VALUES.view("i8"), dims=("trial", "time", "unit")),
     ]
     assert len({repsim.fingerprint(array) for array in arrays}) == len(arrays)
+
+
+def test_a_dataset_is_refused_in_words():
+    dataset = repsim.as_activations(np.ones((3, 4, 5))).to_dataset(name="a")
+    with pytest.raises(InputError, match="A Dataset is no array"):
+        repsim.as_activations(dataset)
+    with pytest.raises(InputError, match="A Dataset is no array"):
+        repsim.compare([dataset, dataset], names=["a", "b"])

@@ -3,8 +3,10 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import xarray as xr
 
 import repsim
 from repsim import files
@@ -149,7 +151,6 @@ def test_one_array_of_several_is_named(tmp_path):
 
 @pytest.mark.parametrize("kind", [".nc", ".pt", ".safetensors"])
 def test_other_kinds_hold_several_arrays_too(tmp_path, kind):
-    import xarray as xr
     from safetensors.numpy import save_file
 
     path, arrays = tmp_path / f"a{kind}", {"first": VALUES, "second": VALUES + 1}
@@ -254,3 +255,14 @@ def test_a_text_file_is_not_said_to_hold_pickles(tmp_path, kind):
     with pytest.raises(InputError, match="Cannot read") as error:
         repsim.load(path)
     assert "pickle" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", LABELLED)
+def test_labels_of_several_levels_are_told_to_become_coordinates(tmp_path, kind):
+    levels = pd.MultiIndex.from_product([["go", "stop"], [1, 2]], names=["cue", "block"])
+    labelled = xr.Coordinates.from_pandas_multiindex(levels, "trial")
+    activations = repsim.as_activations(np.ones((4, 3, 2))).assign_coords(labelled)
+    with pytest.raises(InputError, match=r"trial labels have 2 levels.*reset_index\('trial'\)"):
+        repsim.save(activations, tmp_path / f"a{kind}")
+    kept = repsim.load(repsim.save(activations.reset_index("trial"), tmp_path / f"a{kind}"))
+    assert kept.cue.values.tolist() == ["go", "go", "stop", "stop"]

@@ -207,3 +207,17 @@ class Growing(nn.Module):
 def test_trials_of_different_length_are_refused(inputs):
     with pytest.raises(InputError, match="2 time steps in one batch and 1 in another"):
         record(Growing(), inputs, batch=5)
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "words"),
+    [
+        (None, np.ones((2, 3)), "module is a NoneType. Give a torch.nn.Module"),
+        (lambda x: x, np.ones((2, 3)), "module is a function"),
+        (nn.Linear(3, 2), None, "inputs are a NoneType. Give an array or a tensor"),
+        (nn.Linear(3, 2), "three", "inputs are a str"),
+    ],
+)
+def test_what_is_no_module_or_no_array_is_refused_in_words(module, inputs, words):
+    with pytest.raises(InputError, match=words):
+        record(module, inputs, layers="")
