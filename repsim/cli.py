@@ -8,6 +8,7 @@ sentence and status 2; --debug shows where it came from.
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,18 +18,28 @@ from rich.text import Text
 from repsim import __version__
 from repsim.cli_compare import EXAMPLE, compare_files
 from repsim.cli_models import add_commands
-from repsim.console import RowProgress, err, listing, out, print_json, print_matrix, print_table
+from repsim.console import (
+    RowProgress,
+    err,
+    listing,
+    out,
+    print_json,
+    print_matrix,
+    print_table,
+    show_help_alone,
+    show_warning,
+)  # fmt: skip
 from repsim.errors import RepsimError
 
 app = typer.Typer(
     name="repsim",
     help="Which representational similarity metric can be trusted.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,
 )
 INTERRUPTED = 130
+KEEPING = {"score", "board", "record"}  # commands that go on where they were stopped
 
 MetricArgument = Annotated[
     str, typer.Argument(help='A name, "dsa(delays=5)" or file.py:function.', metavar="METRIC")
@@ -50,7 +61,9 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        status = app(arguments, standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            status = app(arguments, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except RepsimError as error:
@@ -59,19 +72,17 @@ def main() -> None:
         _explain(str(error))
     except typer.Exit as stop:
         status = stop.exit_code
-    except OSError as error:
-        if debug:
-            raise
-        place = f" ({error.filename})" if error.filename else ""
-        _explain(f"The system refused: {error.strerror or error}{place}. Try another place.")
     except Exception as error:
         if hasattr(error, "format_message"):
             _explain(f"{error.format_message()} See repsim --help.")
         if debug:
             raise
+        if isinstance(error, OSError) and error.filename:
+            _explain(f"{error.strerror}: {str(error.filename)!r}. Give another place.")
         _explain(f"Unexpected {type(error).__name__}: {error}. --debug shows where it came from.")
     if status == INTERRUPTED:  # typer turns Ctrl-C into this status
-        err.print("Stopped. What is finished is kept: run the same command again to go on.")
+        kept = "What is finished is kept: run the same command again to go on."
+        err.print(f"Stopped. {kept if {*arguments} & KEEPING else ''}".rstrip())
     sys.exit(status)
 
 
@@ -79,11 +90,13 @@ def main() -> None:
     epilog="--debug, anywhere, shows the traceback of an error.", invoke_without_command=True
 )
 def _top(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         out.print(__version__)
         raise typer.Exit
+    show_help_alone(context)
 
 
 @app.command("list", epilog="Example: repsim list metrics")
@@ -100,7 +113,11 @@ def list_things(
 
 
 @app.command(epilog="Example: repsim check mine.py:my_metric")
-def check(metric: MetricArgument, timeout: Timeout = 300, json_: AsJson = False) -> None:
+def check(
+    metric: MetricArgument,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for all checks.")] = 300,
+    json_: AsJson = False,
+) -> None:
     """Does a metric keep its declared promises? Status 1 when a check fails."""
     from repsim.checks import check as run_checks
     from repsim.plugins import get_metric

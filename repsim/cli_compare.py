@@ -1,5 +1,6 @@
 """The command that compares files of activations: repsim compare."""
 
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -65,10 +66,16 @@ def _distances(
 def _save(matrix: Any, output: Path) -> tuple[Path, Path]:
     from repsim.plotting import distance_heatmap
 
-    output.parent.mkdir(parents=True, exist_ok=True)
     numbers, picture = Path(f"{output}.nc"), Path(f"{output}.png")
-    matrix.to_netcdf(numbers, engine="h5netcdf")
-    distance_heatmap(matrix).savefig(picture, dpi=150)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        matrix.to_netcdf(numbers, engine="h5netcdf")
+        distance_heatmap(matrix).savefig(picture, dpi=150)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise RepsimError(
+            f"Cannot write {numbers} and {picture}: {reason}. Give another place with --output."
+        ) from error
     return numbers, picture
 
 

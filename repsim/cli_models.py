@@ -6,12 +6,13 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from repsim.console import err, out, print_json, print_table
+from repsim.console import err, out, print_json, print_table, show_help_alone
 from repsim.errors import RepsimError
 
 cache_commands = typer.Typer(
-    name="cache", help="Trained networks and recordings that are kept.", no_args_is_help=True
-)
+    name="cache", help="Trained networks and recordings that are kept.",
+    invoke_without_command=True, callback=show_help_alone,
+)  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 

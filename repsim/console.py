@@ -6,8 +6,10 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,6 +29,7 @@ def _console(stderr: bool = False) -> Console:
 
 
 out, err = _console(), _console(stderr=True)
+warned: set[str] = set()
 
 
 class RowProgress:
@@ -152,3 +155,20 @@ def print_matrix(names: Sequence[str], matrix: Sequence[Sequence[float]]) -> Non
 def print_json(value: Any) -> None:
     """JSON on the output, and nothing else."""
     sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def show_help_alone(context: typer.Context) -> None:
+    """The help of a group of commands where none is given."""
+    if context.invoked_subcommand is None:
+        out.print(Text(context.get_help()))
+
+
+def show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any
+) -> None:
+    """A warning on the error stream, once; from us, the sentence alone."""
+    ours = category is UserWarning and Path(filename).is_relative_to(Path(__file__).parent)
+    where = "" if ours else f"{filename}:{lineno}: {category.__name__}: "
+    if (line := f"{where}{message}") not in warned:
+        warned.add(line)
+        err.print(Text(line), soft_wrap=True)

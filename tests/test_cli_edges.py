@@ -153,3 +153,49 @@ def test_a_key_may_have_colons(run):
     assert "f:layer:0" in output
     assert "No file 'g.npz'" in run("compare", "g.npz:layer:0", "a.npy")[2]
     assert "No 'layer:1' in f.npz" in run("compare", "f.npz:layer:1", "a.npy")[2]
+
+
+@pytest.mark.parametrize("words", [(), ("cache",), ("--debug",)])
+def test_no_command_gets_the_help(run, words):
+    status, output, errors = run(*words)
+    assert (status, errors) == (0, "")
+    assert output.lstrip().startswith("Usage: ")
+    assert "Commands:" in output
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("check constant", False),
+        ("compare a.npy b.npy", False),
+        ("score constant", True),
+        ("board constant", True),
+    ],
+)
+def test_a_command_that_is_stopped_says_whether_anything_is_kept(run, line, kept, monkeypatch):
+    def stop(*words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("repsim.plugins.as_metric", stop)
+    status, _, errors = run(*line.split())
+    assert status == 130
+    assert errors.startswith("Stopped.")
+    assert ("is kept" in errors) == kept
+
+
+def test_damaged_results_are_told_in_one_sentence(tmp_path):
+    (tmp_path / "results").mkdir()
+    lines = [json.dumps(row) for row in scores("linear_cka", 0.9, 0.8)]
+    (tmp_path / "results" / "scores.jsonl").write_text("\n".join([*lines, "torn"]))
+    line = f"{REPSIM} score constant {' '.join(SMALL)} && {REPSIM} board --no-run --suite suite"
+    done = subprocess.run(
+        line, shell=True, cwd=tmp_path, capture_output=True, check=True, text=True
+    )
+    told = [line for line in done.stderr.splitlines() if "unreadable line" in line]
+    assert len(told) == 2  # once a command
+    assert all(line.startswith("results/scores.jsonl: passed over 1") for line in told)
+    assert "Warning" not in done.stderr
+
+
+def test_the_help_of_check_says_what_its_timeout_is_of(run):
+    assert "Seconds for all checks." in run("check", "--help")[1]
