@@ -30,7 +30,7 @@ def compare_files(
     from repsim.files import assert_folder, load
 
     assert_folder(output.parent)
-    sets = [load(*_file_and_key(word)) for word in files]
+    sets = [_as_in_python(load(*_file_and_key(word))) for word in files]
     with redirect_stdout(sys.stderr):  # for what the metric prints
         matrix = _distances(sets, _short_names(files), metric, timeout, hidden=json_)
     try:
@@ -39,6 +39,12 @@ def compare_files(
         _show(matrix, json_)
     if not json_:
         err.print(Text(f"wrote {saved[0]} and {saved[1]}"))
+
+
+def _as_in_python(loaded: Any) -> Any:
+    """(sample, unit) as numpy has it, without the time step that load adds."""
+    static = loaded.sizes["time"] == 1 and "trial" not in loaded.coords
+    return loaded.values[:, 0] if static else loaded
 
 
 def _distances(

@@ -199,3 +199,11 @@ def test_damaged_results_are_told_in_one_sentence(tmp_path):
 
 def test_the_help_of_check_says_what_its_timeout_is_of(run):
     assert "Seconds for all checks." in run("check", "--help")[1]
+
+
+def test_samples_are_compared_with_the_same_samples_in_trials_as_in_python(run):
+    samples = VALUES.reshape(-1, 4)[:, :2] ** 2
+    np.save("samples.npy", samples)
+    status, output, _ = run("compare", "a.npy", "samples.npy", "--json")
+    assert status == 0
+    assert json.loads(output)["distances"] == repsim.compare([VALUES, samples]).values.tolist()
