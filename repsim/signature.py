@@ -39,7 +39,7 @@ def is_required(default: Any) -> bool:
 
 def named(value: Any) -> Any:
     """A parameter as it can be printed and stored: a model by its short name, the rest as it is."""
-    if not hasattr(value, "__dict__"):
+    if not _is_model(value):
         return value
     from repsim.dynamics.koopman import describe
 
@@ -48,7 +48,11 @@ def named(value: Any) -> Any:
 
 def differ(default: Any, value: Any) -> bool:
     """Whether a parameter has to be named; models are never compared by value."""
-    return default is not value and (hasattr(value, "__dict__") or default != value)
+    return default is not value and (_is_model(value) or default != value)
+
+
+def _is_model(value: Any) -> bool:
+    return hasattr(value, "__dict__") or hasattr(value, "fit")
 
 
 def code_hash(*functions: Any) -> str:
