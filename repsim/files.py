@@ -20,7 +20,6 @@ from repsim.errors import InputError
 
 VARIABLE = "activations"
 ENCODED = "repsim_json"
-MAY_HOLD_PICKLES = (b"\x80", b"\x93NUMPY", b"PK")  # a pickle, an array of numpy, an archive
 STORE = (".zgroup", "zarr.json")  # either lies in every zarr store, of format 2 or 3
 
 
@@ -42,9 +41,9 @@ def load(path: str | Path, key: str | None = None) -> xr.DataArray:
         raise
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if "pickle" in str(error).lower() or "weights_only" in str(error):
+        if _is_about_pickles(error):
             reason = "it holds pickled objects, which could run code on loading"
-            if not path.read_bytes().startswith(MAY_HOLD_PICKLES):
+            if not _may_hold_pickles(path):
                 reason = f"it is no {path.suffix} file"
         raise InputError(
             f"Cannot read {str(path)!r} as {path.suffix}: {reason}. "
@@ -55,6 +54,19 @@ def load(path: str | Path, key: str | None = None) -> xr.DataArray:
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
     return result if result.name not in (None, VARIABLE) else result.rename(path.stem)
+
+
+def _is_about_pickles(error: Exception) -> bool:
+    words = str(error)
+    return not isinstance(error, OSError) and ("pickle" in words.lower() or "weights_only" in words)
+
+
+def _may_hold_pickles(path: Path) -> bool:
+    """A folder, a pickle, an array of numpy, or an archive of such."""
+    if path.is_dir():
+        return True
+    with open(path, "rb") as file:
+        return file.read(6).startswith((b"\x80", b"\x93NUMPY", b"PK"))
 
 
 def save(activations: Any, path: str | Path) -> Path:

@@ -266,3 +266,10 @@ def test_labels_of_several_levels_are_told_to_become_coordinates(tmp_path, kind)
         repsim.save(activations, tmp_path / f"a{kind}")
     kept = repsim.load(repsim.save(activations.reset_index("trial"), tmp_path / f"a{kind}"))
     assert kept.cue.values.tolist() == ["go", "go", "stop", "stop"]
+
+
+def test_a_folder_among_pickles_is_said_to_be_a_folder(tmp_path):
+    path = tmp_path / "pickles" / "a.npy"
+    path.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"Is a directory"):
+        repsim.load(path)
