@@ -86,8 +86,11 @@ def _one_by_one(
 
 
 def _named(sets: Mapping[str, Any] | Sequence[Any], names: Sequence[str] | None) -> dict[str, Any]:
+    if not isinstance(sets, Iterable):
+        raise RepsimError(f"sets are of type {type(sets).__name__}; give two or more in a list.")
     if isinstance(sets, Mapping):
-        sets, names = list(sets.values()), names or [str(name) for name in sets]
+        sets, names = sets.values(), names or list(sets)
+    sets = list(sets)
     if names is None:
         names = [str(getattr(one, "name", None) or f"set {i}") for i, one in enumerate(sets)]
     names = [str(name) for name in names]

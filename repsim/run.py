@@ -53,7 +53,7 @@ def get_cases(suite: Any) -> list[TestCase]:
 
 
 def evaluate(
-    metrics: Iterable[Any],
+    metrics: Any,
     suite: Any = "attractor",
     *,
     seeds: int | Sequence[int] = 8,
@@ -67,7 +67,7 @@ def evaluate(
 ) -> list[Row]:
     """Score metrics on test cases; rows already finished in the results folder are not run again.
 
-    metrics   names, functions or Metrics
+    metrics   names, functions or Metrics; or one of these
     seeds     how many, or which
     protocol  one or several; of these, each case runs those that it has
     workers   processes; 0 runs here, where a metric that never returns cannot be stopped
@@ -80,7 +80,8 @@ def evaluate(
     seeds = range(seeds) if isinstance(seeds, int) else seeds
     if not len(seeds):
         raise RepsimError("No seeds to run. Give at least 1.")
-    metrics = _told_apart([get_metric(metric) for metric in metrics])
+    metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
+    metrics = _told_apart(get_metric(metric) for metric in metrics)
     settings = _settings(get_cases(suite), seeds, protocol, quick)[shard[0] :: shard[1]]
     done = finished(results)
     rows: list[Row] = []

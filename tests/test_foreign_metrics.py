@@ -83,4 +83,6 @@ def test_metrics_of_one_name_are_refused_and_one_given_twice_runs_once():
     for pair in ([linear_cka], [named("mine", 0.0), named("mine", 1.0)]):
         with pytest.raises(RepsimError, match=r"Two different metrics are called .*Rename one"):
             repsim.evaluate(pair, tiny_case(), seeds=1)
-    assert len(repsim.evaluate(["linear_cka", "linear_cka"], tiny_case(), seeds=1)) == 1
+    for given in (["linear_cka", "linear_cka"], "linear_cka", repsim.get_metric("linear_cka")):
+        (row,) = repsim.evaluate(given, tiny_case(), seeds=1)
+        assert row["id"] == "linear_cka"

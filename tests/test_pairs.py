@@ -69,11 +69,17 @@ def test_names_come_from_where_they_are_known(sets, names, expected):
         (SETS, ["a", "b"], "2 names for 3 sets"),
         (SETS[:1], None, "at least 2 sets; 1 given"),
         ([], None, "at least 2 sets; 0 given"),
+        (3, None, "sets are of type int; give two or more in a list"),
     ],
 )
 def test_too_few_sets_and_names_that_do_not_fit_are_refused(sets, names, words):
     with pytest.raises(RepsimError, match=words):
         repsim.compare(sets, names=names)
+
+
+def test_sets_may_come_one_by_one():
+    matrix = repsim.compare(one for one in SETS)
+    assert matrix.equals(repsim.compare(SETS))
 
 
 def test_a_symmetric_metric_is_asked_once_a_pair():
