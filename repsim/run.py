@@ -77,7 +77,7 @@ def evaluate(
     on_row    called with (row, rows done, rows in all) as results come in
     returns   the rows of this run, old and new
     """
-    seeds = range(seeds) if isinstance(seeds, int) else seeds
+    seeds = range(seeds) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
     if not len(seeds):
         raise RepsimError("No seeds to run. Give at least 1.")
     metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
@@ -162,13 +162,20 @@ def head(metric: Metric, setting: Setting) -> Row:
 
 
 class Cell:
-    """The sets of one setting, made once and scored by one metric after another."""
+    """The sets of one setting, made once and scored by one metric after another.
+
+    Metrics get them in random order within each block: cases make them label by label, and their
+    places would give the labels away.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.case = setting, setting.case
         self.sets, self.truth = self.case.make(setting.seed, setting.protocol, setting.quick)
         self.inputs = fingerprint_sets(self.sets)
         self.blocks = list(blocks(self.truth).values())
+        self.order, rng = np.arange(len(self.sets)), self.case.rng(setting.seed, "order")
+        for members in self.blocks:
+            self.order[members] = rng.permutation(members)
 
     def score(self, metric: Metric) -> Row:
         """One row: the judgement, or the reason why there is none."""
@@ -198,9 +205,13 @@ class Cell:
         """The matrix, and the parameters that the metric chose from the data."""
         if metric.view == "truth":
             return self.case.rule.ideal(self.truth), {}
-        rng = self.case.rng(self.setting.seed, metric.id)
-        prepared = metric.prepare_sets(self.sets, rng, self.blocks)
-        return distances(metric, prepared, rng, blocks=self.blocks), prepared.chosen
+        rng = self.case.rng(self.setting.seed, self.setting.protocol, metric.id)
+        names = list(self.sets)
+        sets = {names[i]: self.sets[names[i]] for i in self.order}
+        prepared = metric.prepare_sets(sets, rng, self.blocks)
+        matrix = np.empty((len(names), len(names)))
+        matrix[np.ix_(self.order, self.order)] = distances(metric, prepared, rng, None, self.blocks)
+        return matrix, prepared.chosen
 
 
 def _plain(matrix: np.ndarray, blocks: list[np.ndarray]) -> list[list[list[float | None]]]:
