@@ -9,7 +9,14 @@ from repsim.metrics import METRICS
 from repsim.plugins import get_metric
 
 SAMPLES = ("linear_cka", "debiased_cka", "rbf_cka", "procrustes", "angular_procrustes")
-TRAJECTORIES = ("dsa", "dsa_spectrum", "shuffled_trials", "shuffled_time")
+TRAJECTORIES = (
+    "dsa",
+    "dsa_spectrum",
+    "shuffled_trials",
+    "shuffled_time",
+    "relative_speed",
+    "radial_profile",
+)
 LABELS = [f"stimulus {i}" for i in range(6)]
 
 

@@ -39,6 +39,8 @@ NOT_APPLICABLE = {
     "random": NO_TRIANGLE,
     "shuffled_trials": NO_TRIANGLE | NO_COMMON_SAMPLES,
     "shuffled_time": NO_TRIANGLE | NO_COMMON_SAMPLES,
+    "relative_speed": NO_COMMON_SAMPLES | {"torch_agrees"},
+    "radial_profile": NO_COMMON_SAMPLES | {"torch_agrees"},
     "oracle": set(CHECKS),
 }
 PAIRS = [(metric_name, name) for metric_name in METRICS for name in CHECKS]
@@ -57,15 +59,19 @@ INVARIANT = {
     "random": set(),
     "shuffled_trials": RIGID | {"translation", "isotropic_scaling"},
     "shuffled_time": RIGID | {"isotropic_scaling"},
+    "relative_speed": RIGID | {"translation", "isotropic_scaling"},
+    "radial_profile": RIGID | {"translation", "isotropic_scaling"},
     "oracle": set(),
 }
 STRICT = {"procrustes", "angular_procrustes", "delay_procrustes", "dsa_spectrum", "constant"}
+STRICT |= {"relative_speed", "radial_profile"}
 SIMILARITIES = {"linear_cka", "debiased_cka", "rbf_cka", "delay_cka"}
 PARAMETERS = {
     **dict.fromkeys(("dsa", "dsa_spectrum", "shuffled_time"), "(delays=10, rank=20)"),
     **dict.fromkeys(("delay_cka", "delay_procrustes"), "(delays=10)"),
 }
-CONTROLS = {"constant", "random", "shuffled_trials", "shuffled_time", "oracle"}
+YARDSTICKS = {"relative_speed", "radial_profile"}
+CONTROLS = {"constant", "random", "shuffled_trials", "shuffled_time", "oracle"} | YARDSTICKS
 
 
 def expected(metric_name, name):
@@ -84,13 +90,13 @@ def test_check(metric_name, name):
 
 
 def test_every_pair_is_counted():
-    assert len(METRICS) == 14
+    assert len(METRICS) == 16
     assert len(CHECKS) == 20
     assert len(PAIRS) == len(set(PAIRS)) == len(METRICS) * len(CHECKS)
     assert Counter(expected(*pair) for pair in PAIRS) == {
-        "pass": 233,
+        "pass": 269,
         "fail": 15,
-        "not applicable": 32,
+        "not applicable": 36,
     }
 
 

@@ -18,6 +18,8 @@ METRICS = {
     "random": "repsim.metrics.controls:random",
     "shuffled_trials": "repsim.metrics.controls:shuffled_trials",
     "shuffled_time": "repsim.metrics.controls:shuffled_time",
+    "relative_speed": "repsim.metrics.controls:relative_speed",
+    "radial_profile": "repsim.metrics.controls:radial_profile",
     "oracle": "repsim.metrics.controls:oracle",
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from repsim.contract import TRANSFORMATIONS, metric
+from repsim.errors import InputError
 from repsim.metrics.angular_procrustes import angular_procrustes
 from repsim.metrics.dsa_spectrum import dsa_spectrum
 
@@ -66,6 +67,52 @@ def shuffled_time(x: Any, y: Any) -> Any:
     What it still sees is no dynamics: the cloud of states alone.
     """
     return dsa_spectrum.function(x, y)
+
+
+def log_relative_speed(x: np.ndarray) -> float:
+    """Log of the mean squared step over the variance."""
+    step, spread = np.diff(x, axis=1), x - x.mean(axis=(0, 1))
+    if not (step.any() and spread.any()):
+        raise InputError("the trajectories never move. Check how the set was recorded.")
+    return float(np.log((step**2).mean() / (spread**2).mean()))
+
+
+@metric(
+    control=True,
+    view="trajectories",
+    invariant_to={"translation", "isotropic_scaling", "permutation", "orthogonal"},
+    triangle=True,
+    prepare=log_relative_speed,
+)
+def relative_speed(x: float, y: float) -> float:
+    """How far apart the logarithms of one number a set are: mean squared step over variance.
+
+    What it tells apart needs no model of the dynamics.
+    """
+    return abs(x - y)
+
+
+def radial_profile_of(x: np.ndarray) -> np.ndarray:
+    """Distances of samples from their mean over the average one, amid every per cent: (100,)."""
+    radii = np.linalg.norm(x - x.mean(axis=(0, 1)), axis=-1)
+    if not radii.any():
+        raise InputError("all samples are equal. Check how the set was recorded.")
+    return np.percentile(radii / radii.mean(), np.arange(100) + 0.5)
+
+
+@metric(
+    control=True,
+    view="trajectories",
+    invariant_to={"translation", "isotropic_scaling", "permutation", "orthogonal"},
+    triangle=True,
+    prepare=radial_profile_of,
+)
+def radial_profile(x: np.ndarray, y: np.ndarray) -> float:
+    """Mean difference between sorted distances of the samples from their mean.
+
+    What it tells apart needs neither time nor common samples: the shape of the cloud alone.
+    """
+    return float(np.abs(x - y).mean())
 
 
 @metric(control=True, view="truth", range=(0, np.inf))
