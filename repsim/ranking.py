@@ -7,7 +7,15 @@ Intervals come from a paired bootstrap over (case, seed): the seeds of each case
 the same draw for every metric, so that what a seed does to all metrics alike cancels in their
 differences. The plain percentile bootstrap is too narrow for few seeds (two seeds would tell equals
 apart half of the time), so the draws are widened about the score: by sqrt(n / (n - 1)) in a case of
-n seeds, and by Student's t over the normal quantile.
+n seeds, and by Student's t over the normal quantile. Cases scatter unequally, so the degrees of
+freedom are those of Welch and Satterthwaite, for each metric and for each difference of two:
+
+    freedom = (sum over cases of v)^2 / (sum over cases of v^2 / (n - 1)),  v = variance / n
+
+Two seeds remain few: where one case of twelve scatters far more, their 95% interval holds the truth
+in 89% (three seeds 93%, eight 95%). Ranks are not corrected for the number of comparisons: of ten
+equal metrics (12 cases, 8 seeds) some is ranked below another on six boards in ten, though one
+stands alone at rank 1 on fewer than one in a hundred.
 """
 
 from collections import Counter
@@ -144,19 +152,22 @@ def rank(scaled: list[np.ndarray]) -> Ranking:
 
     scaled    for each case (metrics, seeds), the same seed in the same column for every metric
     rank      1 + the number of metrics whose difference to this one is above 0 in its whole 95%
-              interval; by score alone where a case has one seed
+              interval; by score alone where a case has one seed; not corrected for the number of
+              comparisons
     cost      O(draws * metrics^2)
     """
     score = np.mean([values.mean(axis=1) for values in scaled], axis=0)
     if min(values.shape[1] for values in scaled) < 2:
         beaten_by = (score[:, None] > score + TIE).sum(axis=0)
         return Ranking(score, 1 + beaten_by, None, None)
-    draws = score + deviations(scaled)
+    drawn = _drawn(scaled)
+    draws = score + drawn * _widening(scaled)
     low, high = np.quantile(draws, [TAIL, 1 - TAIL], axis=0)
     high = np.minimum(high, np.maximum(score, 1.0))  # nothing lies above the ceiling
     ranks, best, worst = (np.empty(len(score), dtype=int) for _ in range(3))
     for i in range(len(score)):
-        ahead = draws - draws[:, [i]]  # (draws, metrics)
+        widening = _widening([values - values[i] for values in scaled])
+        ahead = score - score[i] + (drawn - drawn[:, [i]]) * widening  # (draws, metrics)
         ranks[i] = 1 + (np.quantile(ahead, TAIL, axis=0) > TIE).sum()
         best[i] = np.quantile(1 + (ahead > TIE).sum(axis=1), TAIL, method="lower")
         worst[i] = np.quantile((ahead > -TIE).sum(axis=1), 1 - TAIL, method="higher")
@@ -165,14 +176,31 @@ def rank(scaled: list[np.ndarray]) -> Ranking:
 
 def deviations(scaled: list[np.ndarray]) -> np.ndarray:
     """Bootstrap draws of the score less the score, (draws, metrics), widened for few seeds."""
+    return _drawn(scaled) * _widening(scaled)
+
+
+def _drawn(scaled: list[np.ndarray]) -> np.ndarray:
+    """Bootstrap draws of the score less the score, (draws, metrics), of the variance it has."""
     rng = np.random.default_rng(0)
     total = np.zeros((DRAWS, len(scaled[0])))
     for values in scaled:
         n = values.shape[1]
         times_drawn = rng.multinomial(n, np.full(n, 1 / n), size=DRAWS)  # (draws, seeds)
         total += np.sqrt(n / (n - 1)) * ((times_drawn - 1) / n @ values.T)
-    freedom = sum(values.shape[1] - 1 for values in scaled)
-    return total / len(scaled) * stdtrit(freedom, 1 - TAIL) / ndtri(1 - TAIL)
+    return total / len(scaled)
+
+
+def _widening(scaled: list[np.ndarray]) -> np.ndarray:
+    """Student's t over the normal quantile for each metric; 1 where nothing scatters."""
+    seeds = np.array([[values.shape[1]] for values in scaled])  # (cases, 1)
+    variance = np.array([values.var(axis=1, ddof=1) for values in scaled]) / seeds
+    largest = variance.max(axis=0)
+    share = variance / np.where(largest > 0, largest, 1.0)  # keeps the squares from vanishing
+    squares = (share**2 / (seeds - 1)).sum(axis=0)
+    freedom = np.divide(
+        share.sum(axis=0) ** 2, squares, out=np.full(len(largest), np.inf), where=squares > 0
+    )
+    return stdtrit(freedom, 1 - TAIL) / ndtri(1 - TAIL)
 
 
 def control_verdict(values: list[float], expected: float) -> str:
