@@ -2,12 +2,14 @@
 
 A row says what was scored, on what, with which seed, how it ended, and where. Failures are rows
 with a reason. Several processes may append to one folder at once: a line is written whole, under a
-lock. A line torn by a killed process is passed over when reading, and the next line starts afresh.
+lock. A line torn by a killed process is passed over when reading, and the next line starts afresh;
+so is one whose id is not that of what it says, or whose value is none.
 """
 
 import functools
 import hashlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -28,6 +30,7 @@ IDENTITY = (
     "schema", "case", "case_version", "protocol", "size", "metric", "parameters", "metric_version",
     "code", "seed",
 )  # fmt: skip
+STATES = ("ok", "failed", "not_applicable")
 PACKAGES = ("numpy", "scipy", "torch", "xarray", "scikit-learn")
 
 
@@ -129,11 +132,13 @@ def _parse(file: Path) -> list[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-            if row.get("schema", SCHEMA) != SCHEMA:
+            if row["schema"] != SCHEMA:
                 foreign += 1
-                continue
-            rows.append(row | {"row": row.get("row") or row_id(row), "status": row["status"]})
-        except (ValueError, KeyError, AttributeError, TypeError):
+            elif _is_sound(row):
+                rows.append(row)
+            else:
+                torn += 1
+        except (ValueError, KeyError, TypeError):
             torn += 1
     if torn:
         warnings.warn(
@@ -148,6 +153,18 @@ def _parse(file: Path) -> list[dict[str, Any]]:
             stacklevel=3,
         )
     return rows
+
+
+def _is_sound(row: dict[str, Any]) -> bool:
+    """Whether a row is about what its id says, and an "ok" bears a value; some faults raise."""
+    datetime.fromisoformat(row["date"])
+    has_value = isinstance(row["value"], float) and math.isfinite(row["value"])
+    return (
+        row["row"] == row_id(row)
+        and type(row["seed"]) is int
+        and row["status"] in STATES
+        and (has_value or row["status"] != "ok")
+    )
 
 
 def _lock(file: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 from repsim import ranking
 from repsim.errors import RepsimError
 from repsim.leaderboard import Leaderboard
+from repsim.results import row_id
 
 LABELS = ["chaos", "point", "chaos", "point"]
 DISTANCES = [[[0, 3, 1, 3], [3, 0, 3, 1], [1, 3, 0, 3], [3, 1, 3, 0]]]  # one block
@@ -26,7 +27,7 @@ def row(metric, seed, value, case="suite/a", **changes):
         "axis": "dynamics",
         "metric": metric.split("(")[0],
         "id": metric,
-        "parameters": {},
+        "parameters": {"of": metric.partition("(")[2]},
         "metric_version": 1,
         "code": None,
         "control": control,
@@ -50,8 +51,7 @@ def row(metric, seed, value, case="suite/a", **changes):
         "commit": None,
         "date": "2026-01-02T03:04:05+00:00",
     } | changes
-    identity = ("id", "case", "case_version", "protocol", "size", "seed", "metric_version", "code")
-    return {"row": " ".join(str(found[key]) for key in identity)} | found
+    return {"row": row_id(found)} | found
 
 
 def scores(metric, *values, **changes):

@@ -15,7 +15,7 @@ def drawn_at_zero(rng, deviations, n_metrics, n_seeds):
 
 @pytest.mark.parametrize(("n_seeds", "least"), [(2, 0.86), (3, 0.91), (8, 0.93)])
 def test_an_interval_covers_the_truth_where_one_case_scatters_more(n_seeds, least):
-    """Pooled degrees of freedom cover .73, .83 and .91; with two seeds even these cover .89 only."""
+    """Pooled degrees of freedom cover .73, .83 and .91; two seeds are few, .89 at best."""
     scaled = drawn_at_zero(np.random.default_rng(5), ONE_NOISY_CASE, 4000, n_seeds)
     draws = np.mean([values.mean(axis=1) for values in scaled], axis=0)
     low, high = np.quantile(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from repsim import evaluate
 from repsim.errors import RepsimError
 from repsim.results import (
     FILE,
@@ -45,8 +46,22 @@ def slow(x, y):
 """
 
 
-def row(name, status="ok", **more):
-    return {"row": name, "status": status, **more}
+IDENTITY = {
+    "schema": SCHEMA, "case": "suite/a", "case_version": 1, "protocol": "controlled",
+    "size": "full", "metric": "m", "parameters": {"a": 1, "b": [2]}, "metric_version": 1,
+    "code": None, "seed": 0,
+}  # fmt: skip
+
+
+def row(metric, status="ok", value=0.9, **more):
+    """A row that reading accepts, of a metric; value counts for "ok" alone."""
+    found = IDENTITY | {"metric": metric, "status": status, "date": "2026-01-02T03:04:05+00:00"}
+    found |= {"value": value if status == "ok" else None, **more}
+    return {"row": row_id(found)} | found
+
+
+def metrics(rows):
+    return [one["metric"] for one in rows]
 
 
 def lines(folder):
@@ -62,16 +77,16 @@ def test_rows_come_back_in_the_order_they_were_added(tmp_path):
 
 
 def test_several_folders_are_read_together(tmp_path):
-    append(tmp_path / "one", [row("a"), row("b", value=1)])
-    append(tmp_path / "two", [row("b", value=2), row("c")])
+    append(tmp_path / "one", [row("a"), row("b", value=0.1)])
+    append(tmp_path / "two", [row("b", value=0.2), row("c")])
     rows = read_rows(tmp_path / "one", tmp_path / "two")
-    assert [one["row"] for one in rows] == ["a", "b", "c"]
-    assert rows[1]["value"] == 2
+    assert metrics(rows) == ["a", "b", "c"]
+    assert rows[1]["value"] == 0.2
 
 
 def test_the_last_row_of_an_id_wins(tmp_path):
-    append(tmp_path, [row("a", value=1), row("a", value=2)])
-    assert read_rows(tmp_path) == [row("a", value=2)]
+    append(tmp_path, [row("a", value=0.1), row("a", value=0.2)])
+    assert read_rows(tmp_path) == [row("a", value=0.2)]
     assert len(lines(tmp_path)) == 2
 
 
@@ -83,7 +98,7 @@ def test_ok_beats_failed_in_any_order(tmp_path, order):
 
 def test_failures_are_not_finished(tmp_path):
     append(tmp_path, [row("a"), row("b", "failed"), row("c", "not_applicable")])
-    assert set(finished(tmp_path)) == {"a", "c"}
+    assert metrics(finished(tmp_path).values()) == ["a", "c"]
     assert finished(tmp_path / "nothing") == finished(None) == {}
 
 
@@ -123,6 +138,52 @@ def test_lines_that_are_no_rows_are_passed_over(tmp_path, torn):
         assert read_rows(tmp_path) == [row("a"), row("b")]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"value": float("nan")},
+        {"value": float("inf")},
+        {"value": None},
+        {"value": 7},
+        {"value": "0.9"},
+        {"value": True},
+        {"status": "OK"},
+        {"status": ["ok"]},
+        {"date": "yesterday"},
+        {"date": None},
+        {"seed": "0"},
+        {"seed": True},
+        {"seed": 0.0},
+    ],
+    ids=str,
+)
+def test_rows_that_cannot_be_ranked_are_passed_over(tmp_path, changes):
+    edited = row("b") | changes
+    edited["row"] = row_id(edited)
+    (tmp_path / FILE).write_text("".join(json.dumps(one) + "\n" for one in (row("a"), edited)))
+    with pytest.warns(UserWarning, match="passed over 1 unreadable line;"):
+        assert read_rows(tmp_path) == [row("a")]
+
+
+@pytest.mark.parametrize("name", ["row", "date", "value", "status", *IDENTITY])
+def test_rows_that_lack_something_are_passed_over(tmp_path, name):
+    append(tmp_path, [row("a"), {key: value for key, value in row("b").items() if key != name}])
+    with pytest.warns(UserWarning, match="passed over 1 unreadable line;"):
+        assert read_rows(tmp_path) == [row("a")]
+
+
+def test_a_copied_row_with_another_seed_does_not_replace_the_one_it_was(tmp_path):
+    append(tmp_path, [row("a"), row("a") | {"seed": 9, "value": 1.0}])
+    with pytest.warns(UserWarning, match="passed over 1 unreadable line;"):
+        assert read_rows(tmp_path) == [row("a")]
+
+
+def test_rows_of_a_run_are_read_as_they_were(tmp_path):
+    metrics = ["linear_cka", "dsa(delays=5, rank=4)", "oracle", "random"]
+    made = evaluate(metrics, "attractor/lorenz_regimes", seeds=2, quick=True, results=tmp_path)
+    assert read_rows(tmp_path) == made
+
+
 def test_empty_lines_are_no_loss(tmp_path):
     (tmp_path / FILE).write_text("\n" + json.dumps(row("a")) + "\n\n")
     assert read_rows(tmp_path) == [row("a")]
@@ -158,12 +219,6 @@ def test_results_that_are_not_there_are_told_in_words(tmp_path):
         read_rows(tmp_path / "nothing")
 
 
-IDENTITY = {
-    "schema": 1, "case": "suite/a", "case_version": 1, "protocol": "controlled", "size": "full",
-    "metric": "m", "parameters": {"a": 1, "b": [2]}, "metric_version": 1, "code": None, "seed": 0,
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("name", IDENTITY)
 def test_the_id_changes_with_each_fact_of_the_identity(name):
     assert row_id(IDENTITY | {name: "other"}) != row_id(IDENTITY)
@@ -197,7 +252,7 @@ def until(condition, seconds):
 
 @pytest.mark.parametrize(
     ("command", "n_rows", "sent", "status"),
-    [("board", 36, signal.SIGKILL, -9), ("score", 24, signal.SIGINT, 130)],
+    [("board", 48, signal.SIGKILL, -9), ("score", 24, signal.SIGINT, 130)],
 )
 def test_a_run_that_is_stopped_repeats_and_loses_nothing(
     tmp_path, monkeypatch, command, n_rows, sent, status
@@ -247,7 +302,7 @@ def test_a_busy_worker_does_not_outlive_its_parent(tmp_path, monkeypatch):
 def test_rows_of_another_schema_are_passed_over_with_a_warning(tmp_path):
     append(tmp_path, [row("old", schema=1), row("new", schema=SCHEMA), row("older", schema=0)])
     with pytest.warns(UserWarning, match="passed over 2 rows that another version"):
-        assert [one["row"] for one in read_rows(tmp_path)] == ["new"]
+        assert metrics(read_rows(tmp_path)) == ["new"]
 
 
 def test_distances_lie_where_their_sets_stand_and_are_missing_between_blocks():
@@ -259,5 +314,5 @@ def test_distances_lie_where_their_sets_stand_and_are_missing_between_blocks():
 
 
 def test_a_row_without_a_score_has_no_distances():
-    with pytest.raises(RepsimError, match="Row r has no distances: it broke"):
+    with pytest.raises(RepsimError, match=r"Row \w+ has no distances: it broke"):
         distances_of(row("r", "failed", distances=None, names=[], reason="it broke"))
