@@ -13,12 +13,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from published_attractor import ill_posed, mixtures, regimes, shared_motifs
 from verdicts import (
     METRICS,
     PUBLISHED_DSA,
     RANKED,
     Claim,
+    Found,
     chance_verdicts,
     claim_of_best,
     matrices,
@@ -49,7 +51,21 @@ RULES = """\
   else *depends on* the condition.
 - A score is **above chance** where its interval lies above 1/2, **below** where below, else *at*.
 - A published number is **reproduced** where it lies, up to half its last digit, inside the 95 %
-  prediction interval of one more seed: the paper has one draw."""
+  prediction interval of one more seed: the paper has one draw.
+  DSA's numbers of case B are read off a figure.
+- Numbers **fall** where the interval of each lies above that of the next. An answer to noise is
+  proportional where halving it divides the distance by 2, up to .05.
+- A fit with fewer transitions than its rank is **ill posed**.
+- Intervals and verdicts are not corrected for the number of claims."""
+
+
+STATISTICS = ("relative_speed", "radial_profile")
+VERDICTS = {  # by whether DSA and its tuned form are ahead
+    (False, False): "neither",
+    (True, False): "DSA",
+    (False, True): "DSA tuned",
+    (True, True): "DSA, also tuned",
+}
 
 
 def noise_robustness(rows: list[dict]) -> Claim:
@@ -102,6 +118,31 @@ def blindness(rows: list[dict]) -> Iterator[Claim]:
         )
 
 
+def simple_statistics(rows: list[dict]) -> Iterator[str]:
+    """What one number or one profile a set tells apart, beside DSA."""
+    body = []
+    for case in sorted({row["case"].partition("/")[2] for row in rows}):
+        for protocol in RANKED:
+            dsa = [scores(rows, case, protocol).get(name) for name in ("DSA", "DSA tuned")]
+            held = [rows_of(rows, case, protocol, name) for name in STATISTICS]
+            if dsa[0] is None or min(map(len, held)) < 2:
+                continue
+            simple = [Found(np.array([row["value"] for row in own])) for own in held]
+            best = max(one.high for one in simple)
+            ahead = [one is not None and one.low > best for one in dsa]
+            body.append([case, protocol, *map(str, (*dsa, *simple)), VERDICTS[tuple(ahead)]])
+    if not body:
+        return
+    yield from ("## What simple statistics tell apart", "")
+    yield from (
+        "`relative_speed`: mean squared step over variance, one number a set. `radial_profile`: "
+        "sorted distances of the samples from their mean. Neither fits dynamics, matches samples "
+        "or trials. Where DSA is not ahead of both, a case does not show that DSA is needed.",
+        "",
+    )
+    yield from table(["case", "protocol", "DSA", "DSA tuned", *STATISTICS, "ahead of both"], body)
+
+
 def sampling_errors(rows: list[dict]) -> Iterator[str]:
     """How distances within a system change as less is recorded."""
     own = [
@@ -150,6 +191,7 @@ def page(rows: list[dict]) -> str:
         "## Noise: score and threshold",
         "",
         *claims[0].details,
+        *simple_statistics(rows),
         *sampling_errors(rows),
         "Cases: " + ", ".join(f"{case} version {version}" for case, version in versions) + ".",
         "",

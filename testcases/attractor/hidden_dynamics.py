@@ -8,16 +8,20 @@ Three draws of each; two conditions, the mirror image of one another. The path o
 that of a bistable system in the middle of its ranges under u = +-0.1 and noise 0.05. Every set gets
 the common input that keeps the average of a large ensemble of its trials on this path, and noise of
 such size that its trials spread about the path as much as those of that system, in x and in y. All
-are seen through random rotations into units, with a little private noise. So averages, spread and
-geometry agree; what differs is how a trial that has left the average goes on: it settles, stays or
-returns.
+are seen through random rotations into units, with a little private noise. So averages and spread
+agree; what differs is how a trial that has left the average goes on: it settles, stays or returns.
 
-A good metric finds sets of one kind closer than sets of two. Geometry should not help, because it
-is the same. Design: Galgali et al. 2023, Nature Neuroscience 26:326; parameters: Ostrow et al.
-2023, arXiv:2306.10168, figure 3.
+A good metric finds sets of one kind closer than sets of two. Metrics that compare sample by sample
+should not, because trials that belong together have nothing in common but the average. That is no
+proof of dynamics: how spread grows in time and the shape of the cloud are not matched, and simple
+statistics of them see the kinds, too (below). Design: Galgali et al. 2023, Nature Neuroscience
+26:326; parameters: Ostrow et al. 2023, arXiv:2306.10168, figure 3.
 
 protocol="controlled": conditions in one order for all sets, the noise of each its own.
 protocol="independent": conditions in an order of its own for every set.
+
+Simple statistics, 20 seeds, controlled and independent: relative_speed 0.87 (0.06) and 0.86 (0.05),
+radial_profile 0.87 (0.09) and 0.84 (0.09).
 
 Found, mean and standard deviation of 20 seeds, controlled and independent: linear_cka 0.50 (0.08)
 and 0.56 (0.12), angular_procrustes 0.50 (0.09) and 0.56 (0.12); dsa_spectrum 0.64 and 0.64, dsa
@@ -116,7 +120,7 @@ CASE = TestCase(
     rule=SEPARATION,
     axis="dynamics",
     defeats={
-        "linear_cka": "averages, spread and geometry are the same",
-        "angular_procrustes": "averages, spread and geometry are the same",
+        "linear_cka": "averages and spread are the same; single trials share nothing else",
+        "angular_procrustes": "averages and spread are the same; single trials share nothing else",
     },
 )

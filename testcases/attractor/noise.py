@@ -29,9 +29,12 @@ samples fail. Found, mean and standard deviation over 20 seeds:
     linear_cka         0.93 +- 0.03    0.55 +- 0.08    0.82 +- 0.04    0.52 +- 0.07
     angular_procrustes 0.94 +- 0.02    0.55 +- 0.07    0.81 +- 0.04    0.52 +- 0.07
     dsa                0.70 +- 0.06    0.65 +- 0.05    0.92 +- 0.02    0.86 +- 0.04
+    relative_speed     0.72 +- 0.05    0.70 +- 0.04    0.96 +- 0.02    0.96 +- 0.02
+    radial_profile     0.76 +- 0.04    0.69 +- 0.06    0.91 +- 0.05    0.79 +- 0.09
 
 DSA is the more robust to noise in the flow, which its operator averages over, and the less robust
-to noise on the units, which looks to it like dynamics of its own; it alone needs no matched trials.
+to noise on the units, which looks to it like dynamics of its own. Of the first three it alone needs
+no matched trials; but a statistic as simple as the speed needs none either, and has as much.
 """
 
 from collections.abc import Callable

@@ -7,8 +7,8 @@ Arcs of alpha = 0.5 to 0.97 of the circle, and the circle four times, seen by un
 system, driven alike: they differ by the size of the arc alone. What happens at alpha = 1 is no
 matter of size: the ends, by then 0.19 rad apart, become one point, and nothing stops there any
 more. A good metric finds open arcs closer to one another, from half a circle to nearly all of it,
-than the last of them to the circle. One that sees size should find the last arc and the circle
-close.
+than the last of them to the circle. One that sees size finds the last arc and the circle close, and
+yet has more than chance: the difference of the alphas alone has 0.67.
 
 Design: Ostrow et al. 2023, arXiv:2306.10168, figure 4.
 
@@ -20,7 +20,8 @@ geometry does not fail, linear_cka 1.00 (0.01) and 0.57 (0.10), angular_procrust
 0.58 (0.10), because trials part where the walls stop some of them. A spectrum of few modes sees
 closure with and without, dsa_spectrum(delays=3, rank=6) 0.94 (0.07) and 0.84 (0.10); with ten
 delays and rank 20 it has 0.66 and 0.66, and dsa (12 seeds) 0.65 and 0.67; with both "auto"
-dsa_spectrum has 0.84 and 0.89 (5 seeds).
+dsa_spectrum has 0.84 and 0.89 (5 seeds). relative_speed has 0.83 (0.04) and 0.82 (0.07): what stops
+at walls is slower.
 """
 
 import numpy as np
