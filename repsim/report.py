@@ -110,7 +110,7 @@ class Report:
     curves     value over dose (repsim.report_curves.Curve) of the metric and its companions
     floor      distance to copies of a set, relative to that between different sets, or None
     sentences  where to trust it, where not, what to use instead
-    better     axis -> the metric shown to be better there, or None
+    better     axis -> the metric shown to be better there, or None; None where a case is broken
     chosen     what the metric chose from the data
     failures   reasons why rows have no value; reasons lists each once
     controls   one row a control and case: what it scored, what it must score, and the verdict
@@ -134,17 +134,23 @@ class Report:
             raise RepsimError(f"No rows of {metric} ({protocol}). There are rows of: {held}.")
         others, n_different = report_rank.same_sets([*rows, *beside], own)
         self.board = Leaderboard([*own, *others], protocol=protocol, size=own[0]["size"])
+        self.controls, self.broken = self.board.controls, self.board.broken
         self.summary = report_scores.case_table(own, protocol)
-        self.axes = report_scores.axis_table(own, protocol)
+        broken, independent = {protocol: self.broken}, []
+        if side := self.board.independent:
+            broken[side.protocol] = side.broken
+            independent = [row for row in side.rows if row["case"] not in side.broken]
+        self.axes = report_scores.axis_table(own, protocol, broken)
         self.failures = report_scores.failure_table(own)
         self.chosen = report_scores.chosen_table(own)
         self.seconds_per_pair = report_scores.seconds_per_pair(own)
         self.reasons = list(dict.fromkeys(row["reason"] for row in own if row["reason"]))
         self.rank = report_rank.place(self.board, metric)
-        beside_rows = self.board.independent.rows if self.board.independent else []
-        rivals = report_rank.rivals_by_axis(self.board.rows, metric, beside_rows)
-        self.better = {axis: one.best for axis, one in rivals.items()}
-        self.controls, self.broken = self.board.controls, self.board.broken
+        sound = set(self.axes["axis"][self.axes["verdict"] != "broken"])
+        ranked = [row for row in self.board.rows if row["axis"] in sound]
+        rivals = report_rank.rivals_by_axis(ranked, metric, independent)
+        self.better = dict.fromkeys(self.axes["axis"])
+        self.better |= {axis: one.best for axis, one in rivals.items()}
         command = report_rank.board_command([row for row in own if row["protocol"] == protocol])
         self.sentences = three_sentences(metric, self.axes, rivals, command)
         words = f"{n_different} rows of the results folder are left out: they are of other sets."

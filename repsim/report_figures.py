@@ -115,7 +115,7 @@ def _draw_scores(axes: Axes, report: Report) -> None:
     for axis in report.axes.to_dict("records"):
         _score_line(axes, place, axis["score"], axis["low"], axis["high"], 7)
         axes.plot(axis["independent_score"], place, "o", mfc="none", mec=LIGHT.ink, ms=7)
-        names.append(axis["axis"])
+        names.append(axis["axis"] + _mark(axis["verdict"] == "broken"))
         for case in report.summary[report.summary["axis"] == axis["axis"]].to_dict("records"):
             place += 1
             span = case["ceiling"] - case["chance"]
@@ -123,7 +123,7 @@ def _draw_scores(axes: Axes, report: Report) -> None:
             _score_line(axes, place, *parts, 4)
             beside = (case["independent"] - case["chance"]) / span
             axes.plot(beside, place, "o", mfc="none", mec=LIGHT.faint, ms=4)
-            names.append(f"    {_short(case['case'])}")
+            names.append(f"    {_short(case['case'])}{_mark(case['case'] in report.broken)}")
         place += 1
     axes.axvline(0, color=LIGHT.faint, ls=(0, (3, 3)), lw=1, zorder=0)
     axes.set_yticks(np.arange(len(names)), names, ha="left")
@@ -131,6 +131,10 @@ def _draw_scores(axes: Axes, report: Report) -> None:
     axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(np.clip(axes.get_xlim()[0], -1.05, -0.15), 1.05))
     axes.set_title(shown(report.metric), loc="left", color=LIGHT.ink, fontweight="bold")
     axes.set_xlabel("score (0 chance, 1 ceiling), 95% interval; ring: independent trials")
+
+
+def _mark(broken: bool) -> str:
+    return " · broken" if broken else ""
 
 
 def _score_line(axes: Axes, place: int, score: float, low: float, high: float, size: int) -> None:

@@ -43,7 +43,7 @@ class Better:
 
     score  0 at chance, 1 at the ceiling
     own    the score of the metric it beats; NaN where that one has no value at all
-    only_matched  with trials of their own it is not shown to be above chance
+    only_matched  with trials of their own its interval is known and not above chance
     """
 
     metric: str
@@ -169,11 +169,11 @@ def _rivals(rows: Sequence[Row], independent: Sequence[Row], metric: str) -> Riv
 
 
 def _falls(independent: Sequence[Row], metric: str) -> bool:
-    """Whether a metric was scored with independent trials and is not shown to be above chance."""
+    """Whether the interval of a metric with independent trials is known and not above chance."""
     own = [row for row in independent if row["id"] == metric]
     cases = dict.fromkeys(row["case"] for row in own)
     _, low, _ = mean_and_interval([row for row in own if row["case"] == case] for case in cases)
-    return bool(own) and not low > 0
+    return low <= 0
 
 
 def _mean(scores: np.ndarray) -> float:

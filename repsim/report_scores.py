@@ -4,18 +4,20 @@
     score(axis)        = mean over the cases of the axis of the mean over seeds of scaled
 
 Intervals are those of the leaderboard (repsim.ranking): seeds are drawn again, widened for few.
-A score is 0 at chance and 1 at the ceiling. One word, from its 95% interval:
+A score is 0 at chance and 1 at the ceiling. One word, from its 95% interval; the first that fits of
+broken, no value, incomplete and one seed comes before it:
 
     trusted       the whole interval at or above TRUSTED, half-way to the ceiling
     weak          the whole interval above 0, but not above TRUSTED
     chance        the interval holds 0
     below chance  the whole interval below 0: like sets are found farther apart
-    one seed      no interval
+    broken        a control misses its known value in a case, so no score there can be believed
     no value      nothing could be scored
     incomplete    a case or a seed has no value, so the mean is not over what others are scored on
+    one seed      a case has one seed, so there is no interval
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,26 +53,33 @@ def case_table(own: Sequence[Row], protocol: str) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def axis_table(own: Sequence[Row], protocol: str) -> pd.DataFrame:
-    """One row an axis: score, interval and verdict, the same for independent trials, and how many
-    of its cases and of its rows have a value.
+def axis_table(
+    own: Sequence[Row], protocol: str, broken: Mapping[str, Collection[str]] | None = None
+) -> pd.DataFrame:
+    """One row an axis: score, interval and verdict, how many of its cases and of its rows have a
+    value, which cases are broken and which have one seed; the same for independent trials.
+
+    broken  protocol -> its broken cases
     """
-    lines = []
+    broken, lines = broken or {}, []
     for axis in _in_order(_of(own, protocol), "axis"):
-        line: dict[str, Any] = {"axis": axis}
-        for start, rows in (
-            ("", _of(own, protocol, axis=axis)),
-            (f"{BESIDE}_", [] if protocol == BESIDE else _of(own, BESIDE, axis=axis)),
-        ):
-            by_case = [_of(rows, rows[0]["protocol"], case=one) for one in _in_order(rows, "case")]
-            score, low, high = mean_and_interval(by_case)
-            line[start + "score"], line[start + "low"], line[start + "high"] = score, low, high
-            n_ok = len(_values(rows))
-            line[start + "verdict"] = verdict(score, low, high, n_ok == len(rows)) if rows else ""
-            line |= {start + "n_ok": n_ok, start + "n_rows": len(rows)}
-            line[start + "n_cases"] = len(by_case)
-        lines.append(line)
+        rows = _of(own, protocol, axis=axis)
+        beside = [one for case in _in_order(rows, "case") for one in _beside(own, protocol, case)]
+        facts = _axis_facts(rows, broken.get(protocol, ()))
+        more = _axis_facts(beside, broken.get(BESIDE, ()))
+        lines.append({"axis": axis} | facts | {f"{BESIDE}_{k}": one for k, one in more.items()})
     return pd.DataFrame(lines)
+
+
+def _axis_facts(rows: Sequence[Row], broken: Collection[str]) -> dict[str, Any]:
+    names = _in_order(rows, "case")
+    by_case = {case: [row for row in rows if row["case"] == case] for case in names}
+    score, low, high = mean_and_interval(by_case.values())
+    n_ok, off = len(_values(rows)), [case for case in by_case if case in broken]
+    word = verdict(score, low, high, n_ok == len(rows), bool(off)) if rows else ""
+    facts = {"score": score, "low": low, "high": high, "verdict": word}
+    facts |= {"n_ok": n_ok, "n_rows": len(rows), "n_cases": len(by_case), "broken": off}
+    return facts | {"one_seed": [case for case, some in by_case.items() if len(_values(some)) == 1]}
 
 
 def mean_and_interval(by_case: Iterable[Sequence[Row]]) -> tuple[float, float, float]:
@@ -85,8 +94,12 @@ def mean_and_interval(by_case: Iterable[Sequence[Row]]) -> tuple[float, float, f
     return float(found.score[0]), float(low[0]), float(high[0])
 
 
-def verdict(score: float, low: float, high: float, complete: bool = True) -> str:
+def verdict(
+    score: float, low: float, high: float, complete: bool = True, broken: bool = False
+) -> str:
     """A score and its interval in one word; see the head of this file."""
+    if broken:
+        return "broken"
     if np.isnan(score):
         return "no value"
     if not complete:

@@ -1,7 +1,8 @@
 """Three sentences about a metric, made from its numbers by fixed rules.
 
 1. Where it can be trusted: axes with the verdict "trusted" (repsim.report_scores), and whether that
-   holds without the same trials in the same order too.
+   holds without the same trials in the same order too. It is lost there only where the numbers say
+   so; missing values, cases and seeds are told as what they are.
 2. Where it cannot: the other axes, with the reason that their verdict is; one seed tells neither.
 3. What to use instead: on each axis the best metric that the paired bootstrap shows to be better
    (repsim.report_rank), or that there is none, or that nothing was there to compare with.
@@ -16,6 +17,9 @@ import pandas as pd
 from repsim.report_rank import Better, Rivals
 from repsim.report_scores import BESIDE
 
+_B = f"{BESIDE}_"
+HALFWAY = "half-way or more from chance to the ceiling"
+BROKEN = "a control misses its known value"
 NO_OTHER = "no other metric has values on all of the same sets"
 REASONS = {
     "weak": "above chance, but not shown to be half-way to the ceiling",
@@ -46,37 +50,90 @@ def three_sentences(
 
 def _trusted(metric: str, lines: Sequence[dict[str, Any]]) -> str:
     good = [line for line in lines if line["verdict"] == "trusted"]
-    if not good and any(line["verdict"] == "one seed" for line in lines):
-        return f"One seed cannot say where {metric} can be trusted: run more."
     if not good:
-        return (
-            f"There is no axis on which {metric} can be trusted: nowhere does its whole interval"
-            " lie half-way or more from chance to the ceiling."
-        )
+        return _nowhere_trusted(metric, lines)
     sentence = f"{metric} can be trusted for {_listed([_with_score(one) for one in good])}"
-    lost = [one for one in good if one["independent_verdict"] not in ("", "trusted")]
-    if not lost:
-        beside = " with independent trials too" if _all_beside(good) else ""
-        return f"{sentence}{',' if beside else ''}{beside}."
-    words = [f"{_numbers(one, f'{BESIDE}_', ' (')} for {one['axis']}" for one in lost]
-    return (
-        f"{sentence}, but not without the same trials in the same order: with independent trials it"
-        f" has {_listed(words)}."
-    )
+    lost = [one for one in good if one[f"{BESIDE}_verdict"] in REASONS]
+    doubts = [words for one in good if one not in lost and (words := _doubt(one))]
+    if lost:
+        words = [f"{_numbers(one, _B, ' (')} for {one['axis']}{_of_cases(one)}" for one in lost]
+        sentence += ", but not without the same trials in the same order: with independent trials"
+        sentence += f" it has {_listed(words)}"
+    elif not doubts and all(one[f"{BESIDE}_verdict"] for one in good):
+        sentence += ", with independent trials too"
+    return f"{sentence}{'; with independent trials ' if doubts else ''}{_listed(doubts, ';')}."
 
 
-def _all_beside(lines: Sequence[dict[str, Any]]) -> bool:
-    return all(line["independent_verdict"] for line in lines)
+def _nowhere_trusted(metric: str, lines: Sequence[dict[str, Any]]) -> str:
+    lone = [line for line in lines if line["verdict"] == "one seed"]
+    if lone:
+        cases = [case for line in lone for case in line["one_seed"]]
+        who = "One seed" if all(map(_is_lone, lone)) else f"{_have(cases)} one seed, which"
+        return f"{who} cannot say where {metric} can be trusted: run more."
+    sentence = f"There is no axis on which {metric} can be trusted: "
+    gaps = [words for line in lines if (words := _gap(line))]
+    if not gaps:
+        return f"{sentence}nowhere does its whole interval lie {HALFWAY}."
+    rest = f"; elsewhere no whole interval lies {HALFWAY}" if len(gaps) < len(lines) else ""
+    return f"{sentence}{_listed(gaps, ';')}{rest}."
+
+
+def _doubt(line: dict[str, Any]) -> str:
+    """Why independent trials leave open whether an axis can be trusted; "" where they do not."""
+    if line[f"{BESIDE}_verdict"] == "one seed":
+        return _one_seed(line, _B)
+    if gap := _gap(line, _B):
+        return gap
+    cases = _of_cases(line)
+    return f"that is known for {line['axis']}{cases} only" if cases else ""
+
+
+def _of_cases(line: dict[str, Any]) -> str:
+    """How many cases of an axis have independent trials, where these are some but not all."""
+    n, of = line[f"{BESIDE}_n_cases"], line["n_cases"]
+    return f" in {n} of its {of} cases" if 0 < n < of else ""
+
+
+def _gap(line: dict[str, Any], start: str = "") -> str:
+    """What an axis lacks, or "" for nothing."""
+    n, word = line[f"{start}n_rows"], line[f"{start}verdict"]
+    if word == "broken":
+        return f"for {line['axis']} {_are_broken(line, start)}"
+    if word in ("no value", "incomplete"):
+        return f"{n - line[f'{start}n_ok']} of {n} evaluations for {line['axis']} gave no value"
+    return ""
+
+
+def _are_broken(line: dict[str, Any], start: str = "") -> str:
+    cases = line[f"{start}broken"]
+    return f"{_listed(cases)} {'is' if len(cases) == 1 else 'are'} broken"
+
+
+def _is_lone(line: dict[str, Any], start: str = "") -> bool:
+    """Whether all cases of an axis have one seed, not only some."""
+    return len(line[f"{start}one_seed"]) == line[f"{start}n_cases"]
+
+
+def _one_seed(line: dict[str, Any], start: str = "") -> str:
+    if _is_lone(line, start):
+        return f"one seed does not tell for {_with_score(line, start)}"
+    cases = _have(line[f"{start}one_seed"])
+    return f"there is no interval for {_with_score(line, start)}, as {cases} one seed"
+
+
+def _have(cases: Sequence[str]) -> str:
+    return f"{_listed(cases)} {'has' if len(cases) == 1 else 'have'}"
 
 
 def _not_trusted(metric: str, lines: Sequence[dict[str, Any]]) -> str:
     bad = [line for line in lines if line["verdict"] not in ("trusted", "one seed")]
-    unknown = [_with_score(line) for line in lines if line["verdict"] == "one seed"]
+    lone = [_one_seed(line) for line in lines if line["verdict"] == "one seed"]
     parts = []
     if bad:
         parts.append(f"It cannot be trusted for {_listed([_with_reason(x) for x in bad], ';')}.")
-    if unknown:
-        parts.append(f"One seed does not tell for {_listed(unknown)}.")
+    if lone:
+        words = _listed(lone, ";")
+        parts.append(f"{words[0].upper()}{words[1:]}.")
     return " ".join(parts) or f"No axis of these test cases speaks against {metric}."
 
 
@@ -86,10 +143,16 @@ def _with_reason(line: dict[str, Any]) -> str:
         return f"{line['axis']} (none of its {line['n_rows']} evaluations gave a value)"
     if line["verdict"] == "incomplete":
         return f"{line['axis']} ({n_lost} of its {line['n_rows']} evaluations gave no value)"
+    if line["verdict"] == "broken":
+        return f"{line['axis']} ({_numbers(line)}; {_are_broken(line)}: {BROKEN})"
     return f"{line['axis']} ({_numbers(line)}; {REASONS[line['verdict']]})"
 
 
 def _instead(lines: Sequence[dict[str, Any]], rivals: Mapping[str, Rivals], command: str) -> str:
+    broken = [line["axis"] for line in lines if line["verdict"] == "broken"]
+    lines = [line for line in lines if line["verdict"] != "broken"]
+    if not lines:
+        return "What to use instead is not known: a case of every axis is broken."
     if not any(one.n for one in rivals.values()):
         return (
             f"What to use instead is not known, as no other metric is scored here: run {command}."
@@ -108,6 +171,8 @@ def _instead(lines: Sequence[dict[str, Any]], rivals: Mapping[str, Rivals], comm
         clauses.append(f"{who} scored here is shown to be better{where}")
     if unknown:
         clauses.append(f"for {_listed(unknown)} {NO_OTHER}: run {command}")
+    if broken:
+        clauses.append(f"for {_listed(broken)} nothing can be said while a case is broken")
     sentence = "; ".join(clauses)
     return f"{sentence[0].upper()}{sentence[1:]}."
 

@@ -20,7 +20,9 @@ def page(tmp_path_factory):
     rows = scores(SCRIPT, 0.9, 0.91, 0.92, chosen={SCRIPT: IMAGE})
     rows += scores(SCRIPT, 0.6, 0.4, 0.5, protocol="independent")
     rows += scores(SCRIPT, 0.7, None, 0.6, case=f"suite/{LONG}", axis=IMAGE, reason=SCRIPT)
-    rows += scores("oracle", 0.9, 0.9, 0.9)
+    rows += scores("oracle", 1.0, 1.0, 1.0)
+    off = {"case": "suite/off", "axis": "off"}
+    rows += scores(SCRIPT, 0.9, 0.91, 0.92, **off) + scores("oracle", 0.9, 0.9, 0.9, **off)
     rows += scores("oracle", 1.0, 1.0, 1.0, case=f"suite/{LONG}", axis=IMAGE)
     curve = {"case": NOISE_CASE, "axis": "noise robustness"}
     rows += block_rows(SCRIPT, [0, 0.5, 1, 1], [0.5, 0.5, 1, 1], [0, 0, 1, 1], **curve)
@@ -41,7 +43,7 @@ def test_hostile_names_stay_text(browser, page):  # noqa: F811
     assert texts(browser, ".headline") == [SCRIPT]
     assert browser.find_elements(By.TAG_NAME, "script") == []
     pictures = browser.find_elements(By.TAG_NAME, "img")
-    assert len(pictures) == 1 + 2 * 3  # a curve; heat map and plane of each case
+    assert len(pictures) == 1 + 2 * 4  # a curve; heat map and plane of each case
     assert all(one.get_attribute("src").startswith("data:") for one in pictures)
     assert browser.get_log("browser") == []
 
@@ -53,6 +55,9 @@ def test_the_sentences_stand_first(browser, page):  # noqa: F811
     assert "can be trusted for dynamics (0.82" in trust
     assert "not without the same trials" in trust
     assert "1 of its 3 evaluations gave no value" in distrust
+    assert "off (0.82, " in distrust
+    assert "suite/off is broken: a control misses its known value" in distrust
+    assert "broken" in texts(browser, ".axes .mark")
     assert f"Use {LONG} for dynamics (0.97 against 0.82); linear_cka" not in instead
     assert f"{LONG} for dynamics (0.97 against 0.82)" in instead
     assert "oracle has 0.9 over 3 seeds where 1 is known" in texts(browser, ".alarm")[0]
@@ -68,7 +73,7 @@ def test_every_section_is_there(browser, page):  # noqa: F811
         assert word in headings
     body = browser.find_element(By.TAG_NAME, "body").text
     assert "below 0.1" in body  # the threshold of linear_cka
-    assert "Counted are the 8 of 9 evaluations" in body
+    assert "Counted are the 11 of 12 evaluations" in body
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

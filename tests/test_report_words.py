@@ -42,7 +42,7 @@ def sentences(**values):
         ({"dynamics": HIGH, "independent": HIGH}, ", with independent trials too."),
         ({"dynamics": HIGH, "independent": EVEN}, "but not without the same trials"),
         ({"dynamics": HIGH, "independent": EVEN}, "it has 0.00 ("),
-        ({"dynamics": HIGH, "independent": NONE}, "it has no value for dynamics"),
+        ({"dynamics": HIGH, "independent": NONE}, "; with independent trials 3 of 3 evaluations"),
     ],
 )
 def test_where_it_can_be_trusted(values, words):
