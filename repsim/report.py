@@ -102,7 +102,8 @@ def assert_direction(metric: Metric, timeout: float | None) -> None:
 class Report:
     """What rows say about one metric; a pure function of them, but for the floor.
 
-    rows       the scores of the metric and its controls, as in the results folder
+    rows       the scores of the metric and its controls, as given; what is counted is of one size
+               and once each, and notes say what is not
     summary    one row a case: mean, 95% interval, chance, ceiling, scaled score, seeds done; the
                same mean with independent trials
     axes       one row an axis: score, 95% interval, verdict, with independent trials beside
@@ -132,6 +133,7 @@ class Report:
         if not any(row["protocol"] == protocol for row in own):
             held = ", ".join(sorted({f"{row['id']} ({row['protocol']})" for row in rows})) or "none"
             raise RepsimError(f"No rows of {metric} ({protocol}). There are rows of: {held}.")
+        own, notes = report_scores.counted_rows(own, protocol)
         others, n_different = report_rank.same_sets([*rows, *beside], own)
         self.board = Leaderboard([*own, *others], protocol=protocol, size=own[0]["size"])
         self.controls, self.broken = self.board.controls, self.board.broken
@@ -154,7 +156,7 @@ class Report:
         command = report_rank.board_command([row for row in own if row["protocol"] == protocol])
         self.sentences = three_sentences(metric, self.axes, rivals, command)
         words = f"{n_different} rows of the results folder are left out: they are of other sets."
-        self.notes = [words] if n_different else []
+        self.notes = [*notes, *([words] if n_different else [])]
 
     @functools.cached_property
     def curves(self) -> list[Curve]:

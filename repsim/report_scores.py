@@ -23,11 +23,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from repsim.ranking import rank
+from repsim.ranking import rank, select
 
 TRUSTED = 0.5
 BESIDE = "independent"
 Row = dict[str, Any]
+
+
+def counted_rows(own: Iterable[Row], protocol: str) -> tuple[list[Row], list[str]]:
+    """The rows of one metric that its card counts, each evaluation once, cases in the order given.
+
+    Of one size, as on a leaderboard ("full" where there are several), in the newest version of a
+    case and of the metric; of one protocol, and of independent trials beside it.
+
+    returns  these, and notes that say what was left out
+    """
+    own = list(own)
+    size = select(_of(own, protocol), protocol, None).size
+    others = [row["size"] for row in own if row["size"] != size]
+    notes = [
+        f"{others.count(one)} rows of {one} size are left out: a card is of one size."
+        for one in dict.fromkeys(others)
+    ]
+    kept = []
+    for name in dict.fromkeys((protocol, BESIDE)):
+        if rows := _of(own, name, size=size):
+            found = select(rows, name, size)
+            kept += found.rows
+            notes += found.notes
+    place = {case: i for i, case in enumerate(_in_order(own, "case"))}
+    return sorted(kept, key=lambda row: place[row["case"]]), notes
 
 
 def case_table(own: Sequence[Row], protocol: str) -> pd.DataFrame:
