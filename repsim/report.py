@@ -157,6 +157,7 @@ class Report:
         self.sentences = three_sentences(metric, self.axes, rivals, command)
         words = f"{n_different} rows of the results folder are left out: they are of other sets."
         self.notes = [*notes, *([words] if n_different else [])]
+        self.notes += report_rank.rule_in_words(rivals.values())
 
     @functools.cached_property
     def curves(self) -> list[Curve]:

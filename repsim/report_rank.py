@@ -2,6 +2,17 @@
 
 Only rows on the very same sets count: the same case and version, protocol, size and seed, and the
 same fingerprint of the inputs. Nothing is run here.
+
+A metric is shown to be better on an axis where all of this holds:
+
+    above chance   its own 95% interval lies above 0
+    ahead          the 95% interval of the paired difference lies above 0 (repsim.ranking)
+    by no chance   the paired difference passes a one-sided t-test at LEVEL (over the cases, with
+                   Welch and Satterthwaite's degrees of freedom) after Holm's correction for all
+                   metrics and axes of the card
+
+Without the last, the more metrics and axes a card has, the more often it would name an equal as
+better: with it, a card whose metrics are all equal names one in about LEVEL of all cards.
 """
 
 from collections import defaultdict
@@ -11,12 +22,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtr
 
 from repsim.leaderboard import Leaderboard
 from repsim.ranking import rank
 from repsim.report_scores import mean_and_interval
 
 Row = dict[str, Any]
+LEVEL = 0.05  # share of cards of equals that name one as better
 CELL = ("case", "case_version", "protocol", "size", "seed")
 
 
@@ -131,24 +144,47 @@ def board_command(run: Sequence[Row]) -> str:
 def rivals_by_axis(
     rows: Sequence[Row], metric: str, independent: Sequence[Row] = ()
 ) -> dict[str, Rivals]:
-    """For each axis of a metric the others scored there, and the best of those shown to be better.
+    """For each axis of a metric the others scored there, and the best of those shown to be better
+    by the rule at the head of this file.
 
-    Shown: above chance by its own interval, and its difference to the metric above 0 in the whole
-    95% interval of the paired bootstrap (repsim.ranking). Where the metric has no value on the
-    whole axis, being above chance is enough. With one seed nothing is shown.
+    Where the metric has no value on the whole axis, being above chance is enough, by the same
+    correction. With one seed nothing is shown.
 
     rows         of one protocol and size, all metrics
     independent  the same with independent trials
     """
     axes = dict.fromkeys(row["axis"] for row in rows if row["id"] == metric)
-    parts = {
-        axis: [[row for row in some if row["axis"] == axis] for some in (rows, independent)]
-        for axis in axes
+    compared = {
+        axis: _compared([row for row in rows if row["axis"] == axis], metric) for axis in axes
     }
-    return {axis: _rivals(*both, metric) for axis, both in parts.items()}
+    limit = _holm_limit([p for found in compared.values() for _, p in found])
+    rivals = {}
+    for axis, found in compared.items():
+        shown = [one for one, p in found if p <= limit]
+        best = max(shown, key=lambda one: (one.score, one.metric), default=None)
+        if best:
+            beside = [row for row in independent if row["axis"] == axis]
+            best = replace(best, only_matched=_falls(beside, best.metric))
+        rivals[axis] = Rivals(len(found), best)
+    return rivals
 
 
-def _rivals(rows: Sequence[Row], independent: Sequence[Row], metric: str) -> Rivals:
+def rule_in_words(rivals: Iterable[Rivals]) -> list[str]:
+    """When a card names another metric as better; nothing where there is none to name."""
+    n = sum(one.n for one in rivals)
+    if not n:
+        return []
+    return [
+        "A metric is named as better than this one where a paired t-test over the same seeds says"
+        f" so after Holm's correction for all {n} comparisons of this card (metrics on axes): of"
+        f" cards whose metrics are all equal, about {LEVEL:.0%} name one."
+    ]
+
+
+def _compared(rows: Sequence[Row], metric: str) -> list[tuple[Better, float]]:
+    """The others on the rows of one axis, each with the P-value of its being better; 1 where its
+    interval or that of its lead does not show it.
+    """
     values: dict[str, dict[tuple[str, int], float]] = defaultdict(dict)
     for row in rows:
         if row["status"] == "ok" and (row["id"] == metric or not row["control"]):
@@ -157,15 +193,38 @@ def _rivals(rows: Sequence[Row], independent: Sequence[Row], metric: str) -> Riv
     own = values.pop(metric, {})
     tried = {(row["case"], row["seed"]) for row in rows if row["id"] == metric}
     cells = sorted(own) or sorted(tried)
-    others = {name: theirs for name, theirs in values.items() if set(cells) <= set(theirs)}
     found = []
-    for name, theirs in others.items():
-        result = rank(_grids([one for one in (theirs, own) if one], cells))
-        shown = result.score_interval is not None and result.score_interval[0][0] > 0
-        if shown and (not own or result.rank[1] > 1):
-            scores = float(result.score[0]), _mean(result.score[1:])
-            found.append(Better(name, *scores, _falls(independent, name)))
-    return Rivals(len(others), max(found, key=lambda one: (one.score, one.metric), default=None))
+    for name, theirs in values.items():
+        if set(cells) <= set(theirs):
+            grids = _grids([one for one in (theirs, own) if one], cells)
+            result = rank(grids)
+            shown = result.score_interval is not None and result.score_interval[0][0] > 0
+            ahead = shown and (not own or result.rank[1] > 1)
+            p = _p_value([one[0] - one[1] if own else one[0] for one in grids]) if ahead else 1.0
+            score, mine = float(result.score[0]), _mean(result.score[1:])
+            found.append((Better(name, score, mine, only_matched=False), p))
+    return found
+
+
+def _p_value(differences: Sequence[np.ndarray]) -> float:
+    """One-sided, of the mean over cases of the means over seeds; differences is one array a case.
+
+    Two seeds a case or more; 0 where nothing scatters, as only leads are tested.
+    """
+    freedom = np.array([len(one) - 1 for one in differences])
+    variance = np.array([one.var(ddof=1) / len(one) for one in differences])
+    if not variance.any():
+        return 0.0
+    t = sum(one.mean() for one in differences) / np.sqrt(variance.sum())
+    return float(stdtr(variance.sum() ** 2 / (variance**2 / freedom).sum(), -t))
+
+
+def _holm_limit(p_values: Sequence[float]) -> float:
+    """The largest P-value that Holm's procedure rejects at LEVEL; -1 where it rejects none."""
+    ordered = np.sort(p_values)
+    passed = ordered <= LEVEL / np.arange(len(ordered), 0, -1)
+    n = int(np.logical_and.accumulate(passed).sum())
+    return float(ordered[n - 1]) if n else -1.0
 
 
 def _falls(independent: Sequence[Row], metric: str) -> bool:

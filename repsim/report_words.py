@@ -4,8 +4,9 @@
    holds without the same trials in the same order too. It is lost there only where the numbers say
    so; missing values, cases and seeds are told as what they are.
 2. Where it cannot: the other axes, with the reason that their verdict is; one seed tells neither.
-3. What to use instead: on each axis the best metric that the paired bootstrap shows to be better
-   (repsim.report_rank), or that there is none, or that nothing was there to compare with.
+3. What to use instead: on each axis the best metric that is shown to be better, corrected for how
+   many were compared (repsim.report_rank), or that there is none, or that nothing was there to
+   compare with.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,10 +1,12 @@
 """The place among metrics of the same sets, and nothing else."""
 
+import numpy as np
 import pytest
 from test_leaderboard import scores
 
+from repsim import ranking
 from repsim.report import Report
-from repsim.report_rank import board_command, same_sets
+from repsim.report_rank import board_command, rivals_by_axis, same_sets
 
 MINE = (0.8, 0.81, 0.82)
 OTHERS = {"best": (0.95, 0.96, 0.97), "same": (0.81, 0.82, 0.80), "poor": (0.5, 0.52, 0.51)}
@@ -87,3 +89,43 @@ def test_the_command_scores_the_same_cells():
     assert board_command(rows) == "repsim board --suite suite --seeds 2 --quick"
     published = scores("mine", 0.8, protocol="published")
     assert board_command(published).endswith("--suite suite/a --seeds 1 --protocol published")
+
+
+AXES = {"dynamics": 3, "noise robustness": 2, "topology": 1}
+
+
+def equals(rng, n_rivals, n_seeds):
+    """Rows of metrics that are all equal: "own" and rivals on the cases of AXES."""
+    for axis, n_cases in AXES.items():
+        for case in range(n_cases):
+            facts = {"axis": axis, "case": f"suite/{axis} {case}"}
+            for name in ["own", *(f"rival {i}" for i in range(n_rivals))]:
+                yield from scores(name, *0.8 + 0.05 * rng.standard_normal(n_seeds), **facts)
+
+
+def test_cards_of_equals_rarely_name_one(monkeypatch):
+    monkeypatch.setattr(ranking, "DRAWS", 200)
+    rng = np.random.default_rng(0)
+    named = 0
+    for _ in range(60):
+        rivals = rivals_by_axis(list(equals(rng, n_rivals=8, n_seeds=5)), "own")
+        named += any(one.best for one in rivals.values())
+    assert named <= 6  # 3 expected; 22 without a correction
+
+
+def test_what_is_far_better_is_named_among_many():
+    rng = np.random.default_rng(0)
+    rows = list(equals(rng, n_rivals=8, n_seeds=5))
+    rows += scores("ahead", 0.97, 0.98, 0.98, 0.99, 0.97, axis="topology", case="suite/topology 0")
+    rivals = rivals_by_axis(rows, "own")
+    assert rivals["topology"].best.metric == "ahead"
+    assert rivals["topology"].n == 9
+    assert rivals["dynamics"].best is None
+
+
+def test_the_card_says_how_many_comparisons_it_is_corrected_for():
+    report = Report(scores("mine", *MINE), "mine", beside=[row for one in others() for row in one])
+    (note,) = report.notes
+    assert "Holm's correction for all 3 comparisons" in note
+    assert note in str(report)
+    assert note.replace("'", "&#39;") in report.to_html()
