@@ -21,6 +21,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from model_zoo.checks import share
 from model_zoo.gated_scan import Gradient, Step, scan
 from model_zoo.sequence import (
     THROUGH,
@@ -29,6 +30,7 @@ from model_zoo.sequence import (
     affine,
     affine_step,
     recorded,
+    start_of,
     uniform,
     zeros,
 )
@@ -48,7 +50,7 @@ class GRU(nn.Module):
     activation   f: tanh, relu, leaky_relu or softplus
     output_bias  whether the readout has a bias
     generator    source of the initial values, uniform on +- n_units^(-1/2) as in torch
-    raises       RepsimError for an unknown activation
+    raises       RepsimError for an unknown activation, an alpha outside (0, 1]
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class GRU(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.n_units, self.alpha, self.reset = n_units, alpha, reset
+        self.n_units, self.alpha, self.reset = n_units, share("alpha", alpha), reset
         self.activation, self.function = activation, activation_named(activation)
         self.state_names = ("h", "r", "u", "c") if reset else ("h", "u", "c")
         n_gates = 3 if reset else 2
@@ -86,10 +88,11 @@ class GRU(nn.Module):
 
         state    h before the first step, zeros unless given
         record   which states to return: all, none, or those named
-        raises   RepsimError for a state that the model does not have
+        raises   RepsimError for inputs or a state of another shape, and for a record of states
+                 that the model does not have
         """
         names = recorded(record, self.state_names)
-        state = self.initial_state(inputs[..., 0, :]) if state is None else state
+        state = start_of(self, inputs, state)
         weights, given = (self.input_weight, self.recurrent_weight, self.bias), None
         if self.reset:
             weights, given = self._inside_the_reset(inputs)

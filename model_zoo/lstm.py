@@ -22,6 +22,7 @@ from model_zoo.sequence import (
     affine,
     affine_step,
     recorded,
+    start_of,
     uniform,
     write_tanh,
     zeros,
@@ -79,10 +80,11 @@ class LSTM(nn.Module):
 
         state    (h, c) before the first step, zeros unless given
         record   which states to return: all, none, or those named
-        raises   RepsimError for a state that the model does not have
+        raises   RepsimError for inputs or a state of another shape, and for a record of states
+                 that the model does not have
         """
         names = recorded(record, STATES)
-        state = self.initial_state(inputs[..., 0, :]) if state is None else state
+        state = start_of(self, inputs, state)
         weights = self.input_weight, self.recurrent_weight, self.bias
         h, c, gates = scan(Equations(), inputs, state, weights, keep=not set(names) <= {"h"})
         states = dict(zip(STATES, (h, c, *gates.chunk(4, -1)), strict=True))

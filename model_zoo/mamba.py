@@ -25,8 +25,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model_zoo.checks import whole
 from model_zoo.selection import check_options, selective_scan
-from model_zoo.sequence import affine, recorded, uniform
+from model_zoo.sequence import affine, recorded, start_of, uniform
 
 LAYER_STATES = ("conv", "delta", "h", "y", "gated", "residual")
 SHORTEST, LONGEST = 1e-3, 1e-1  # initial delta
@@ -44,7 +45,7 @@ class Mamba(nn.Module):
     scan          "sequential", or "parallel" for long sequences on a GPU
     output_bias   whether the readout has a bias
     generator     source of the initial values
-    raises        RepsimError for another discretisation or scan
+    raises        RepsimError for another discretisation or scan, and for sizes below 1
     """
 
     def __init__(
@@ -64,6 +65,8 @@ class Mamba(nn.Module):
     ) -> None:
         super().__init__()
         check_options(input_discretisation, scan)
+        given = {"n_layers": n_layers, "n_states": n_states, "expand": expand, "width": width}
+        n_layers, n_states, expand, width = (whole(*one) for one in given.items())
         self.input_weight = uniform(n_units, n_inputs, fan_in=n_inputs, generator=generator)
         self.input_bias = uniform(n_units, fan_in=n_inputs, generator=generator)
         sizes = (n_units, n_states, expand * n_units, width)
@@ -86,7 +89,8 @@ class Mamba(nn.Module):
 
         state    what step returned, to go on from there; zeros unless given
         record   which states to return: all, none, or those named
-        raises   RepsimError for a state that the model does not have
+        raises   RepsimError for inputs or a state of another shape, and for a record of states
+                 that the model does not have
         cost     memory trial * time * D * N for each layer, three times that for zoh or parallel
         """
         names = recorded(record, self.state_names)
@@ -115,7 +119,7 @@ class Mamba(nn.Module):
     def _run(
         self, inputs: Tensor, state: State | None, names: tuple[str, ...]
     ) -> tuple[Tensor, State, dict[str, Tensor]]:
-        state = self.initial_state(inputs[..., 0, :]) if state is None else state
+        state = start_of(self, inputs, state)
         stream, after, states = affine(inputs, self.input_weight, self.input_bias), [], {}
         for i, (layer, before) in enumerate(zip(self.layers, state, strict=True), 1):
             with_h = f"layer{i}.h" in names
@@ -180,7 +184,8 @@ class MambaLayer(nn.Module):
         states = {"conv": x, "delta": delta, "y": y, "gated": gated, "residual": stream}
         if with_h:
             states["h"] = h.movedim(0, -3).flatten(-2)  # (trial, time, D N)
-        return stream, (padded[..., x.shape[-2] :, :], h[-1]), states
+        after = padded[..., x.shape[-2] :, :], h[-1]
+        return stream, tuple(one.clone() for one in after), states  # a view keeps all steps alive
 
 
 def causal_convolution(padded: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -20,8 +20,17 @@ import math
 import torch
 from torch import Tensor, nn
 
+from model_zoo.checks import share
 from model_zoo.leaky_scan import LeakyScan
-from model_zoo.sequence import activation_named, affine, affine_step, recorded, uniform, zeros
+from model_zoo.sequence import (
+    activation_named,
+    affine,
+    affine_step,
+    recorded,
+    start_of,
+    uniform,
+    zeros,
+)
 from repsim.errors import RepsimError
 
 STATES = ("h", "pre", "input_drive", "recurrent_drive")
@@ -37,7 +46,8 @@ class LeakyRNN(nn.Module):
     n_inputs, n_units, n_outputs   sizes of x, h and y
     alpha        dt / tau, above 0, at most 1
     activation   f: tanh, relu, leaky_relu or softplus
-    noise        sigma; noise acts in training mode only, so that a recording can be repeated
+    noise        sigma; forward draws noise in training mode only, so that a recording can be
+                 repeated, and step takes what it is given
     output_bias  whether the readout has a bias
     generator    source of the initial values: W_rec orthogonal, the rest uniform as in torch
     raises       RepsimError for an unknown activation, an alpha outside (0, 1], negative noise
@@ -56,11 +66,9 @@ class LeakyRNN(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if not 0 < alpha <= 1:
-            raise RepsimError(f"alpha is {alpha}; it is dt / tau, above 0 and at most 1.")
         if noise < 0:
             raise RepsimError(f"noise is {noise}; it is a standard deviation, 0 or more.")
-        self.n_units, self.alpha, self.noise = n_units, alpha, noise
+        self.n_units, self.alpha, self.noise = n_units, share("alpha", alpha), noise
         self.activation, self.function = activation, activation_named(activation)
         self.state_names = STATES
         self.input_weight = uniform(n_units, n_inputs, fan_in=n_inputs, generator=generator)
@@ -84,10 +92,11 @@ class LeakyRNN(nn.Module):
         state    h before the first step, zeros unless given
         record   which states to return: all, none, or those named
         noise    (trial, time, unit), from draw_noise; drawn here in training mode unless given
-        raises   RepsimError for a state that the model does not have
+        raises   RepsimError for inputs or a state of another shape, and for a record of states
+                 that the model does not have
         """
         names = recorded(record, STATES)
-        state = self.initial_state(inputs[..., 0, :]) if state is None else state
+        state = start_of(self, inputs, state)
         if noise is None and self.noise and self.training:
             noise = self.draw_noise(*inputs.shape[:-1]).to(inputs)
         h, outputs = self._scan(inputs, state, noise)
@@ -99,7 +108,10 @@ class LeakyRNN(nn.Module):
     def step(
         self, input_t: Tensor, state: Tensor | None = None, noise: Tensor | None = None
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """One time step: (trial, input) -> output (trial, output), next state, named states."""
+        """One time step: (trial, input) -> output (trial, output), next state, named states.
+
+        noise    (trial, unit), one time step of draw_noise; none unless given, in any mode
+        """
         state = self.initial_state(input_t) if state is None else state
         input_drive = affine_step(input_t, self.input_weight)
         recurrent_drive = affine_step(state, self.recurrent_weight)

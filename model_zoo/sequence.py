@@ -17,6 +17,8 @@ from torch.nn import functional
 
 from repsim.errors import RepsimError
 
+State = Tensor | tuple["State", ...]
+
 aten = torch.ops.aten
 MINUS_ONE = torch.tensor(-1.0)
 
@@ -80,6 +82,54 @@ def zeros(input_t: Tensor, weight: Tensor, n_units: int) -> Tensor:
     n_trials = input_t.shape[-2]
     networks = torch.broadcast_shapes(input_t.shape[:-2], weight.shape[:-2])
     return weight.new_zeros(*networks, n_trials, n_units)
+
+
+def start_of(model: Any, inputs: Tensor, state: State | None) -> State:
+    """What a sequence starts from: the state that is given, or zeros.
+
+    model    with input_weight, (..., input), and initial_state
+    inputs   (..., trial, time, input)
+    state    shaped as zeros are, with or without the network axis
+    raises   RepsimError for inputs or a state of another shape
+    """
+    shape, weight = tuple(inputs.shape), model.input_weight
+    if len(shape) not in (3, 4):
+        raise RepsimError(
+            f"The inputs have shape {shape}. Give (trial, time, input), or "
+            "(network, trial, time, input); inputs[None] for a single trial."
+        )
+    if shape[-1] != weight.shape[-1]:
+        raise RepsimError(
+            f"The inputs have {shape[-1]} channels and the model has {weight.shape[-1]} inputs. "
+            "Give inputs (trial, time, input) that fit, or build the model with "
+            f"n_inputs={shape[-1]}."
+        )
+    if shape[-2] == 0:
+        raise RepsimError(f"The inputs have shape {shape}, no time steps. Give one or more.")
+    none = model.initial_state(inputs[..., 0, :])
+    n_axes = max(len(shape) - 3, weight.ndim - 2)  # of networks, in front of the zeros
+    return none if state is None else _fitted(state, none, n_axes)
+
+
+def _fitted(state: Any, none: State, n_axes: int) -> State:
+    """The state with the axes that zeros have, the first n_axes of which it may lack."""
+    if isinstance(none, tuple):
+        if not isinstance(state, (tuple, list)) or len(state) != len(none):
+            n_given = len(state) if isinstance(state, (tuple, list)) else 1
+            raise RepsimError(
+                f"The initial state has {n_given} of {len(none)} parts. "
+                "Give what step returned, or initial_state."
+            )
+        return tuple(_fitted(*both, n_axes) for both in zip(state, none, strict=True))
+    shape, wanted = tuple(state.shape), tuple(none.shape)
+    n_own = len(wanted) - n_axes
+    networks = {*shape[:-n_own], *wanted[:n_axes]} - {1}
+    if shape[-n_own:] != wanted[n_axes:] or len(shape) > n_own + 1 or len(networks) > 1:
+        raise RepsimError(
+            f"The initial state has shape {shape}; these inputs and parameters need {wanted}. "
+            "Give what step returned for as many trials, or leave it out for zeros."
+        )
+    return state.expand(torch.broadcast_shapes(shape, wanted))
 
 
 def recorded(record: bool | tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:

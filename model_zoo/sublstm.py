@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from model_zoo.gated_scan import Gradient, Step, scan
-from model_zoo.sequence import affine, affine_step, glorot, recorded, uniform, zeros
+from model_zoo.sequence import affine, affine_step, glorot, recorded, start_of, uniform, zeros
 from repsim.errors import RepsimError
 
 aten = torch.ops.aten
@@ -83,10 +83,11 @@ class SubLSTM(nn.Module):
 
         state    (h, c) before the first step, zeros unless given
         record   which states to return: all, none, or those named
-        raises   RepsimError for a state that the model does not have
+        raises   RepsimError for inputs or a state of another shape, and for a record of states
+                 that the model does not have
         """
         names = recorded(record, STATES)
-        state = self.initial_state(inputs[..., 0, :]) if state is None else state
+        state = start_of(self, inputs, state)
         weights = self.input_weight, self.recurrent_weight, self._bias()
         given = None
         if self.forget == "fixed":

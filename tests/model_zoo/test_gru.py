@@ -111,3 +111,10 @@ def test_alpha_slows_every_step():
 def test_unknown_activation_is_refused():
     with pytest.raises(RepsimError, match="No activation 'sine'"):
         built(activation="sine")
+
+
+@pytest.mark.parametrize("alpha", [-3, 0, 1.5, float("nan"), "x", None])
+def test_an_alpha_that_is_no_share_is_refused(alpha):
+    for kind in (GRU, LeakyGRU):
+        with pytest.raises(RepsimError, match=r"alpha is .* above 0 and at most 1"):
+            built(kind, alpha=alpha)

@@ -130,3 +130,18 @@ def test_other_options_are_refused():
         built(input_discretisation="exact")
     with pytest.raises(RepsimError, match="scan is 'tree'; give 'sequential' or 'parallel'"):
         built(scan="tree")
+
+
+@pytest.mark.parametrize("size", ["n_layers", "n_states", "expand", "width"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "x"])
+def test_sizes_below_one_are_refused(size, value):
+    with pytest.raises(RepsimError, match=rf"{size} is .* whole number, 1 or more"):
+        built(**{size: value})
+
+
+def test_the_state_after_a_sequence_keeps_no_other_steps():
+    layer = built().layers[0]
+    stream = normal(2, 50, layer.norm_weight.shape[0])
+    before = [normal(2, *shape) for shape in layer.state_shapes]
+    for after in layer(stream, before, False)[1]:
+        assert after.untyped_storage().nbytes() == 8 * after.numel()

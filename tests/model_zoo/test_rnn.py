@@ -133,6 +133,9 @@ def test_private_noise_has_its_size_and_only_acts_in_training():
     assert not torch.equal(model(inputs)[0], model(inputs)[0])
     model.eval()
     assert torch.equal(model(inputs)[0], model(inputs)[0])
+    model.train()
+    steps = [model.step(inputs[:, 0])[0] for _ in range(2)]
+    assert torch.equal(*steps)  # a step takes the noise that it is given, and draws none
     noise = normal(TRIALS, TIME, UNITS)
     assert torch.allclose(model(inputs, noise=noise)[0], by_steps(model, inputs, noise=noise)[0])
 
@@ -161,6 +164,7 @@ def test_the_same_generator_gives_the_same_network():
     [
         ({"alpha": 0.0}, "alpha is 0"),
         ({"alpha": 1.5}, "alpha is 1.5"),
+        ({"alpha": "x"}, "alpha is 'x'"),
         ({"noise": -1.0}, "noise is -1"),
         ({"activation": "sine"}, "No activation 'sine'"),
     ],
