@@ -1,7 +1,8 @@
 """From rows to verdicts: what docs/findings_attractor.py reads, its intervals, and its rules.
 
-interval     mean +- t(n - 1) sd / sqrt(n)               95 %, n seeds
+interval     mean +- t(n - 1) sd / sqrt(n)               95 %, n seeds; scores end at the ceiling
 prediction   mean +- t(n - 1) sd sqrt(1 + 1 / n)         95 %, one more seed
+threshold    as on a report card (repsim.report_curves)
 """
 
 from collections.abc import Callable, Iterator
@@ -12,8 +13,8 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from repsim.plugins import get_metric
+from repsim.report_curves import threshold_of
 from repsim.results import distances_of
-from repsim.rules import THRESHOLD, dose_response
 
 METRICS = {  # and the ids of their rows
     "DSA": get_metric("dsa").id,
@@ -32,14 +33,15 @@ ANGLES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "DSA tuned": lambda d: d,
 }
 RANKED = ("controlled", "independent")
-DRAWS = 200
+CEILING = 1.0  # of every case of the suite
 
 
 @dataclass(frozen=True)
 class Found:
-    """Mean over seeds with its 95 % interval."""
+    """Mean over seeds with its 95 % interval, which does not pass the ceiling of the values."""
 
     values: np.ndarray
+    ceiling: float = np.inf
 
     @property
     def mean(self) -> float:
@@ -59,7 +61,7 @@ class Found:
     @property
     def high(self) -> float:
         """Upper end of the interval."""
-        return self.mean + self.half_width()
+        return min(self.mean + self.half_width(), max(self.mean, self.ceiling))
 
     def __str__(self) -> str:
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
@@ -94,7 +96,7 @@ def scores(rows: list[dict], case: str, protocol: str) -> dict[str, Found]:
     """The score of each of METRICS that has at least two seeds."""
     held = {name: rows_of(rows, case, protocol, id_of(name, case, protocol)) for name in METRICS}
     return {
-        name: Found(np.array([row["value"] for row in own]))
+        name: Found(np.array([row["value"] for row in own]), CEILING)
         for name, own in held.items()
         if len(own) > 1
     }
@@ -159,26 +161,15 @@ def reproduced(found: Found, published: str) -> bool:
 
 
 def threshold(tables: list[pd.DataFrame]) -> str:
-    """The ratio at which the mean curve over seeds falls to .75; ends of a bootstrap over seeds.
+    """The ratio at which the mean curve over seeds falls to .75, with its interval.
 
     tables  what Rule.by_block returns, one a seed
     """
-    level = tables[0]["level"].to_numpy()
-    values = np.array([one["value"] for one in tables])
-    rng = np.random.default_rng(0)
-    draws = (values[rng.integers(len(values), size=len(values))] for _ in range(DRAWS))
-    crossings = [_crossing(level, draw.mean(0)) for draw in draws]
-    low, high = np.quantile(crossings, [0.025, 0.975], method="nearest")
-    middle = _ratio(_crossing(level, values.mean(0)), level)
-    return f"{middle} [{_ratio(low, level)}, {_ratio(high, level)}]"
-
-
-def _crossing(level: np.ndarray, value: np.ndarray) -> float:
-    """The threshold; 0 where all levels are above, infinity where all are below."""
-    curve = dose_response(level, value)
-    if np.isnan(curve.threshold):
-        return 0.0 if curve.fitted.min() >= THRESHOLD else np.inf
-    return curve.threshold
+    curves = pd.DataFrame([one.groupby("level")["value"].mean() for one in tables])
+    level = curves.columns.to_numpy(float)
+    found = threshold_of(level, curves.to_numpy())
+    middle, low, high = (_ratio(one, level) for one in (found.level, found.low, found.high))
+    return f"{middle} [{low}, {high}]"
 
 
 def _ratio(crossing: float, level: np.ndarray) -> str:

@@ -155,6 +155,15 @@ def _threshold(level: np.ndarray, mean: np.ndarray, draws: np.ndarray, is_dose: 
     return Threshold(crossing(level, mean), low, high, level[0], level[-1])
 
 
+def threshold_of(level: np.ndarray, values: np.ndarray) -> Threshold:
+    """Where the mean over seeds crosses the threshold, with its interval.
+
+    level   positive, ascending
+    values  (seed, level)
+    """
+    return _threshold(level, values.mean(axis=0), _draws(values), is_dose=True)
+
+
 def crossing(level: np.ndarray, value: np.ndarray) -> float:
     """The threshold of rules.dose_response for ascending levels, fast enough for a bootstrap.
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import repsim
+from repsim.report_curves import threshold_of
 from testcases.attractor import noise
 
 DOCS = str(Path(__file__).resolve().parents[2] / "docs")
@@ -20,10 +21,8 @@ def docs():
 
 
 @pytest.fixture
-def verdicts(docs, monkeypatch):
-    module = importlib.import_module("verdicts")
-    monkeypatch.setattr(module, "DRAWS", 20)
-    return module
+def verdicts(docs):
+    return importlib.import_module("verdicts")
 
 
 def found(verdicts, mean, spread=0.01):
@@ -92,6 +91,29 @@ def test_thresholds_say_where_the_mean_curve_crosses(verdicts):
     assert verdicts.threshold([curve([1.0, 1.0, 0.5])] * 3) == "0.32 [0.32, 0.32]"
     assert verdicts.threshold([curve([1.0, 1.0, 0.8])] * 3).startswith("below 0.1")
     assert verdicts.threshold([curve([0.5, 0.5, 0.5])] * 3).startswith("above 10")
+
+
+def test_the_threshold_has_the_interval_of_a_report_card(verdicts):
+    level = np.array([0.1, 1.0, 10.0])
+    values = np.clip(
+        [0.55, 0.7, 0.95] + 0.1 * np.random.default_rng(0).standard_normal((3, 3)), 0, 1
+    )
+    tables = [pd.DataFrame({"level": level[::-1], "value": one[::-1]}) for one in values]
+    card = threshold_of(level, values)
+    assert card.low < card.level < card.high < np.inf
+    low = f"{card.low:.2g}" if card.low else "below 0.1"
+    assert verdicts.threshold(tables) == f"{card.level:.2g} [{low}, {card.high:.2g}]"
+
+
+def test_an_interval_of_scores_ends_at_the_ceiling_and_one_of_ratios_does_not(verdicts):
+    values = np.array([0.98, 1.0, 1.0, 1.0])
+    facts = {"case": "attractor/topology", "protocol": "controlled", "size": "full"}
+    facts |= {"status": "ok", "id": verdicts.METRICS["CKA"]}
+    rows = [facts | {"seed": seed, "value": value} for seed, value in enumerate(values)]
+    scores = verdicts.scores(rows, "topology", "controlled")
+    assert str(scores["CKA"]) == "0.995 [0.979, 1.000]"
+    assert verdicts.Found(values).high > 1
+    assert verdicts.Found(1 + values).high > (1 + values).mean()
 
 
 @pytest.fixture(scope="module")
