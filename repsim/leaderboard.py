@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from repsim import ranking, rendering
-from repsim.results import distances_of
+from repsim.results import sorted_matrices
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -77,7 +77,7 @@ class Leaderboard:
         """
         import xarray as xr
 
-        found = [one for row in self._successes(metric, case) for one in _sorted_matrices(row)]
+        found = [one for row in self._successes(metric, case) for one in sorted_matrices(row)]
         if not found:
             return None
         names, labels, _ = found[0]
@@ -238,7 +238,8 @@ class Leaderboard:
             elif expected is None:
                 verdict = "no known value"
             else:
-                verdict = ranking.control_verdict(values, expected)
+                exact = rows[0]["metric"] in ranking.EXACT
+                verdict = ranking.control_verdict(values, expected, exact)
             mean = values.mean() if len(values) else np.nan
             reason = next((row["reason"] for row in rows if row["reason"]), "")
             lines.append([name, case, mean, expected, len(values), verdict, reason])
@@ -276,24 +277,3 @@ class Leaderboard:
             for case in self.cases.index.difference(checked["case"])
         ]
         return notes
-
-
-def _sorted_matrices(row: dict) -> Iterator[tuple[list[str], list[str], np.ndarray]]:
-    """Names, labels and distances of each block of a row, sorted by label."""
-    if not row["distances"]:
-        return
-    matrix = distances_of(row)
-    blocks = row.get("blocks") or [""] * len(matrix)
-    for block in dict.fromkeys(blocks):
-        members = [i for i, one in enumerate(blocks) if one == block]
-        order = sorted(members, key=lambda i: _natural(row["labels"][i]))
-        names, labels = ([row[key][i] for i in order] for key in ("names", "labels"))
-        yield names, labels, matrix[np.ix_(order, order)]
-
-
-def _natural(label: str) -> tuple:
-    """Sorts numbers as numbers and before words."""
-    try:
-        return (0, float(label), "")
-    except ValueError:
-        return (1, 0.0, label)

@@ -19,7 +19,7 @@ stands alone at rank 1 on fewer than one in a hundred.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,8 @@ from repsim.errors import RepsimError
 DRAWS = 2000
 TAIL = 0.025  # on either side of a 95% interval
 EQUAL = 1e-12  # two values this close are the same value
+EXACT = ("oracle", "constant")  # controls that have their value on every seed
+FEWEST = 3  # seeds that can show a control of scattered values to be off: coarse ones coincide
 TIE = 1e-9  # sums this close are a tie: far above their rounding, far below any finding
 
 Cell = tuple[str, int]  # case and seed
@@ -203,16 +205,18 @@ def _widening(scaled: list[np.ndarray]) -> np.ndarray:
     return stdtrit(freedom, 1 - TAIL) / ndtri(1 - TAIL)
 
 
-def control_verdict(values: list[float], expected: float) -> str:
+def control_verdict(values: Sequence[float], expected: float, exact: bool = False) -> str:
     """Whether a control's seeds allow the value it must have: agrees, broken or not assessed.
 
-    Exactly where all seeds are equal, else by the 99% t-interval of their mean; one seed that is
-    off proves nothing.
+    exact   each seed must have the value, and one that is off breaks the case; else their mean
+            must, by its 99% t-interval, which takes FEWEST seeds that are not all equal
     """
     off = np.asarray(values) - expected
     if np.abs(off).max() <= EQUAL:
         return "agrees"
-    if len(off) == 1:
+    if exact:
+        return "broken"
+    if len(off) < FEWEST or np.ptp(off) <= EQUAL:
         return "not assessed"
     half_width = stdtrit(len(off) - 1, 0.995) * off.std(ddof=1) / np.sqrt(len(off))
     return "agrees" if abs(off.mean()) <= half_width else "broken"

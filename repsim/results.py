@@ -14,7 +14,7 @@ import os
 import platform
 import subprocess
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -107,6 +107,19 @@ def distances_of(row: dict[str, Any]) -> np.ndarray:
     return matrix
 
 
+def sorted_matrices(row: dict[str, Any]) -> Iterator[tuple[list[str], list[str], np.ndarray]]:
+    """Names, labels and distances of each block of a row, sorted by label."""
+    if not row["distances"]:
+        return
+    matrix = distances_of(row)
+    blocks = row.get("blocks") or [""] * len(matrix)
+    for block in dict.fromkeys(blocks):
+        members = [i for i, one in enumerate(blocks) if one == block]
+        order = sorted(members, key=lambda i: _natural(row["labels"][i]))
+        names, labels = ([row[key][i] for i in order] for key in ("names", "labels"))
+        yield names, labels, matrix[np.ix_(order, order)]
+
+
 @functools.cache
 def provenance() -> dict[str, Any]:
     """Package versions, Python, platform and commit: the same for every row of a run."""
@@ -165,6 +178,14 @@ def _is_sound(row: dict[str, Any]) -> bool:
         and row["status"] in STATES
         and (has_value or row["status"] != "ok")
     )
+
+
+def _natural(label: str) -> tuple:
+    """Sorts numbers as numbers and before words."""
+    try:
+        return (0, float(label), "")
+    except ValueError:
+        return (1, 0.0, label)
 
 
 def _lock(file: Any) -> None:

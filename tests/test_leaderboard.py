@@ -205,7 +205,13 @@ def test_rows_scored_on_different_inputs_are_refused():
     [
         ("oracle", [1.0, 1.0, 1.0], "agrees"),
         ("oracle", [0.999, 0.999, 0.999], "broken"),
+        ("oracle", [0.999], "broken"),
+        ("oracle", [0.9, 1.0, 1.0], "broken"),
+        ("constant", [0.5, 0.51, 0.49], "broken"),
         ("random", [0.5], "agrees"),
+        ("random", [7 / 12, 7 / 12], "not assessed"),
+        ("random", [7 / 12, 7 / 12, 7 / 12], "not assessed"),
+        ("random", [0.9, 0.91], "not assessed"),
         ("random", [0.6], "not assessed"),
         ("random", [0.45, 0.52, 0.56, 0.44], "agrees"),
         ("random", [0.65, 0.68, 0.66, 0.67], "broken"),
