@@ -1,5 +1,6 @@
 """Numbers that a model or a training is given, refused in words where they make no sense."""
 
+from collections.abc import Callable
 from typing import Any
 
 from repsim.errors import RepsimError
@@ -18,14 +19,23 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     raise RepsimError(f"{name} is {value!r}. Give a whole number, {least} or more.")
 
 
-def share(name: str, value: Any) -> float:
-    """The value as a float above 0 and at most 1.
+def number(name: str, value: Any, fits: Callable[[float], bool], wanted: str) -> float:
+    """The value as a float.
 
-    raises   RepsimError where it is not
+    raises   RepsimError where it is no number or does not fit; wanted says what would
     """
     try:
-        if 0 < float(value) <= 1:
+        if fits(float(value)):
             return float(value)
     except (TypeError, ValueError):
         pass
-    raise RepsimError(f"{name} is {value!r}; it is dt / tau, above 0 and at most 1.")
+    raise RepsimError(f"{name} is {value!r}; {wanted}.")
+
+
+def leak(alpha: Any) -> float:
+    """Alpha as a float.
+
+    raises   RepsimError where it is not above 0 and at most 1
+    """
+    wanted = "it is dt / tau, above 0 and at most 1"
+    return number("alpha", alpha, lambda x: 0 < x <= 1, wanted)

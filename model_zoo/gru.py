@@ -21,7 +21,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from model_zoo.checks import share
+from model_zoo.checks import leak
 from model_zoo.gated_scan import Gradient, Step, scan
 from model_zoo.sequence import (
     THROUGH,
@@ -66,7 +66,7 @@ class GRU(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.n_units, self.alpha, self.reset = n_units, share("alpha", alpha), reset
+        self.n_units, self.alpha, self.reset = n_units, leak(alpha), reset
         self.activation, self.function = activation, activation_named(activation)
         self.state_names = ("h", "r", "u", "c") if reset else ("h", "u", "c")
         n_gates = 3 if reset else 2

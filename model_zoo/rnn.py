@@ -20,7 +20,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from model_zoo.checks import share
+from model_zoo.checks import leak
 from model_zoo.leaky_scan import LeakyScan
 from model_zoo.sequence import (
     activation_named,
@@ -68,7 +68,7 @@ class LeakyRNN(nn.Module):
         super().__init__()
         if noise < 0:
             raise RepsimError(f"noise is {noise}; it is a standard deviation, 0 or more.")
-        self.n_units, self.alpha, self.noise = n_units, share("alpha", alpha), noise
+        self.n_units, self.alpha, self.noise = n_units, leak(alpha), noise
         self.activation, self.function = activation, activation_named(activation)
         self.state_names = STATES
         self.input_weight = uniform(n_units, n_inputs, fan_in=n_inputs, generator=generator)

@@ -73,6 +73,7 @@ class Network:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
+@torch.enable_grad()
 def run_round(
     model: nn.Module, task: Any, settings: Settings, networks: Sequence[Network]
 ) -> list[Network]:

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from model_zoo.rounds import Network
+from repsim.activations import json_safe
 from repsim.cache import read_tensors, replace_file, write_tensors
 from repsim.errors import RepsimError
 
@@ -39,7 +40,7 @@ class SavedState:
         if self.folder is None:
             return
         path = self.folder / "training.json"
-        mine = json.loads(json.dumps(description))
+        mine = {name: json_safe(name, value) for name, value in description.items()}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not path.exists():
@@ -51,12 +52,13 @@ class SavedState:
             ) from error
         except ValueError:
             found = {}
-        different = sorted(k for k in {*mine, *found} if mine.get(k) != found.get(k))
+        different = [key for key in mine | found if mine.get(key) != found.get(key)]
         if different:
-            key = different[0]
+            key, *others = different
+            too = f" ({', '.join(others)} differ too)" if others else ""
             raise RepsimError(
                 f"{str(self.folder)!r} holds another training: {key} is {found.get(key)!r} there "
-                f"and {mine.get(key)!r} here. Give another folder, or delete that one."
+                f"and {mine.get(key)!r} here{too}. Give another folder, or delete that one."
             )
 
     def save(self, k: int, network: Network, snapshot: bool) -> None:

@@ -8,6 +8,7 @@ group. See rounds.py for what happens in a round.
 """
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from model_zoo.checks import number, whole
 from model_zoo.ensemble import Ensemble, checkpoints_at, nearest
+from model_zoo.fit import ceiling_of, check_fit, check_models, check_task
 from model_zoo.line import Line, work_through
 from model_zoo.progress import AccuracyBar
 from model_zoo.rounds import Network, Settings, final_accuracies
@@ -54,15 +57,23 @@ def train(
 ) -> Ensemble:
     """Train one network or K of the same form; each learns what it would learn alone.
 
-    models         modules (trial, time, input) -> outputs, states; they are not changed
-    task           n_inputs, n_outputs, loss, trials(rng, n), accuracy(outputs, trials), ceiling()
+    It does but for rounding: products of another size may sum in another order, as those of Mamba
+    do, whose parameters differ by 2e-6 to 5e-5 after 100 steps.
+
+    models         called as model(inputs, record=False) -> outputs, states, with inputs (network,
+                   trial, time, input) and parameters that carry the network axis in front too,
+                   as the models of the zoo may be; they differ in the values of their parameters
+                   only, and are not changed
+    task           name, n_inputs, n_outputs, loss, trials(rng, n), accuracy(outputs, trials), and
+                   ceiling() where there is a criterion
     seeds          one a network; decides its trials and its noise
     learning_rate  one, or one a network
     steps          gradient steps at most, each on batch fresh trials; whole rounds, rounded up
     test_every     steps in a round, which ends with a test on n_tests fresh trials
-    criterion      a network stops at this fraction of the task's ceiling; None: after all steps
+    criterion      a network stops at this fraction of the task's ceiling, 0 to 1; None: after
+                   all steps
     clip           largest norm of the gradient of one network; None: any
-    trained        "all", or names of the parameters that change
+    trained        "all" that have requires_grad, or names of the parameters that change
     checkpoints    fractions of each network's training at which its parameters are kept, 0 to 1,
                    to the nearest test
     folder         where to save after each test; the same call goes on from there
@@ -74,16 +85,33 @@ def train(
                    whose loss or output is not finite stops and is marked as diverged
     """
     models = [models] if isinstance(models, nn.Module) else list(models)
-    seeds = _one_each("seed", seeds, len(models))
-    rates = _one_each("learning rate", learning_rate, len(models))
-    _check(models, task, steps, test_every, checkpoints)
-    test_every = min(test_every, steps)
+    check_models(models)
+    check_task(task)
+    seeds = [whole("A seed", one, 0) for one in _one_each("seed", seeds, len(models))]
+    rates = [
+        number("A learning rate", one, lambda x: 0 <= x < math.inf, "give 0 or more")
+        for one in _one_each("learning rate", learning_rate, len(models))
+    ]
+    checkpoints = tuple(
+        number("A checkpoint", one, lambda x: 0 <= x <= 1, "it is a fraction of training, 0 to 1")
+        for one in np.atleast_1d(checkpoints).tolist()
+    )
+    if criterion is not None:
+        wanted = "it is a fraction of the ceiling, 0 to 1, or None"
+        criterion = number("criterion", criterion, lambda x: 0 <= x <= 1, wanted)
+    if clip is not None:
+        clip = number("clip", clip, lambda x: 0 < x < math.inf, "give more than 0, or None")
+    workers = None if workers is None else whole("workers", workers, 0)
+    steps = whole("steps", steps)
+    test_every = min(whole("test_every", test_every), steps)
     steps = -(-steps // test_every) * test_every
-    ceiling = None if criterion is None else float(task.ceiling())
+    ceiling = None if criterion is None else ceiling_of(task)
     settings = Settings(
-        steps, test_every, batch, n_tests, None if ceiling is None else criterion * ceiling, clip,
+        steps, test_every, whole("batch", batch), whole("n_tests", n_tests),
+        None if ceiling is None else criterion * ceiling, clip,
         _trained(models[0], trained), device,
     )  # fmt: skip
+    check_fit(models, task)
     networks = [_fresh(*one, settings) for one in zip(models, seeds, rates, strict=True)]
     saved = SavedState(folder, _description(models, task, settings, seeds, rates))
     model = deepcopy(models[0])
@@ -91,8 +119,8 @@ def train(
     with AccuracyBar(f"training on {task.name}", hidden=progress is not True) as bar:
         line.watch(bar.update if isinstance(progress, bool) else progress, settings)
         n_workers = _n_workers(workers, line, device)
-        together = networks_together(model, batch, len(line.waiting), n_workers, device)
-        with fitting_threads(model, batch):
+        together = networks_together(model, settings.batch, len(line.waiting), n_workers, device)
+        with fitting_threads(model, settings.batch):
             work_through(line, model, task, settings, n_workers, together)
     kept = checkpoints_at(checkpoints, line.networks, line.snapshots)
     for k, one in enumerate(line.networks):
@@ -116,34 +144,16 @@ def _one_each(noun: str, values: Any, n_networks: int) -> list[Any]:
     return values
 
 
-def _check(
-    models: Sequence[nn.Module],
-    task: Any,
-    steps: int,
-    test_every: int,
-    checkpoints: Sequence[float],
-) -> None:
-    if not models:
-        raise RepsimError("No networks to train. Give one or more.")
-    forms = [
-        (type(one), {name: tuple(p.shape) for name, p in one.named_parameters()}) for one in models
-    ]
-    if any(form != forms[0] for form in forms):
-        raise RepsimError(
-            "The networks differ in class or size, and train side by side only if they do not. "
-            "Call train once for each form."
-        )
-    if steps < 1 or test_every < 1:
-        raise RepsimError(f"steps is {steps} and test_every {test_every}. Make both 1 or more.")
-    wrong = [fraction for fraction in checkpoints if not 0 <= fraction <= 1]
-    if wrong:
-        raise RepsimError(f"Checkpoint {wrong[0]} is not a fraction of training. Use 0 to 1.")
-
-
 def _trained(model: nn.Module, trained: str | Sequence[str]) -> tuple[str, ...]:
     names = [name for name, _ in model.named_parameters()]
     if trained == "all":
-        return tuple(names)
+        free = tuple(name for name, p in model.named_parameters() if p.requires_grad)
+        if not free:
+            raise RepsimError(
+                f"None of the {len(names)} parameters has requires_grad. Set it, or name those "
+                "that change: trained=(...)."
+            )
+        return free
     chosen = (trained,) if isinstance(trained, str) else tuple(trained)
     unknown = [name for name in chosen if name not in names]
     if unknown or not chosen:
