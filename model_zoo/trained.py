@@ -18,9 +18,11 @@ from model_zoo import training
 from model_zoo.ensemble import Ensemble
 from model_zoo.rounds import Network
 from model_zoo.saved_state import as_arrays, as_tensors, record_of
-from repsim.cache import Cache, code_version, replace_file
+from repsim.cache import Cache, replace_file
 from repsim.errors import RepsimError
 from repsim.plugins import MODELS
+from repsim.source_code import code_version
+from repsim.trial_recording import parts_of, task_facts
 
 PARAMETER, CHECKPOINT = "parameter/", "checkpoint/"
 TRAINERS = {"trained_networks": "model_zoo.trained:trained_networks"}
@@ -73,21 +75,18 @@ def _facts(
     rate = settings.get("learning_rate", 1e-3)
     if np.ndim(rate):
         raise RepsimError("Give one learning rate; networks are kept one by one.")
-    functions = [one for one in vars(task).values() if callable(one)]
     return {
         "model": model,
         "n_units": n_units,
         "options": dict(options),
-        "task": task.name,
-        "task_version": getattr(task, "version", 1),
-        "task_parameters": repr(getattr(task, "parameters", None)),
+        **task_facts(task),
         "seed": seed,
         "settings": {
             name: list(value) if isinstance(value, (tuple, list)) else value
             for name, value in settings.items()
             if name not in NOT_FACTS
         },
-        "code": code_version(MODELS[model], type(task), *functions, training.train),
+        "code": code_version(MODELS[model], *parts_of(task), training.train),
     }
 
 

@@ -7,26 +7,26 @@ address = sha256 of the facts as JSON: model, options, task, seed, settings, has
     folder/unfinished/ADDRESS/                 what a killed training goes on from
 
 The folder is $REPSIM_CACHE, or else the user's cache folder. A file is written under another name
-and then renamed; one that cannot be read, or does not have the checksum it was written with, counts
-as absent and is said to be so. Nothing that changes an entry leaves its address the same, so
-entries never go stale; they only take up room.
+and then renamed; one that is torn, or does not have the checksum it was written with, counts as
+absent and is said to be so. The hash of the code covers the modules of model, task and training
+with their own package (source_code.py), so an entry outlives an edit of what comes from elsewhere,
+such as a new version of torch; clear the cache then.
 """
 
-import ast
 import hashlib
-import inspect
 import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from repsim.activations import json_safe
 from repsim.errors import RepsimError
 
 Facts = Mapping[str, Any]
@@ -120,19 +120,29 @@ class Cache:
         found = []
         for kind in KINDS:
             for path in (self.folder / kind).glob("[!.]*"):
-                found.append((path.stat().st_mtime, Entry(path, kind, _facts(path), _size(path))))
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    entry = Entry(path, kind, _facts(path), _size(path))
+                    found.append((path.stat().st_mtime, entry))
         return [entry for _, entry in sorted(found, key=lambda pair: -pair[0])]
 
     def clear(self, kind: str | None = None) -> int:
         """Delete all entries, or those of a kind; returns how many there were.
 
-        raises   RepsimError for an unknown kind
+        raises   RepsimError for an unknown kind, and for what cannot be deleted
         """
         if kind is not None and kind not in KINDS:
             raise RepsimError(f"No kind {kind!r} of entry. Choose from {', '.join(KINDS)}.")
         entries = [one for one in self.entries() if kind in (None, one.kind)]
         for one in entries:
-            shutil.rmtree(one.path) if one.path.is_dir() else one.path.unlink(missing_ok=True)
+            try:
+                shutil.rmtree(one.path) if one.path.is_dir() else one.path.unlink(missing_ok=True)
+            except FileNotFoundError:  # something else was faster
+                continue
+            except OSError as error:
+                raise RepsimError(
+                    f"Cannot delete {str(one.path)!r}: {error.strerror}. Something else may be "
+                    "writing to it, such as a training; clear the cache when that has ended."
+                ) from error
         return len(entries)
 
     def _intact(self, path: Path, read: Callable[[], Any], remedy: str) -> Any | None:
@@ -140,7 +150,9 @@ class Cache:
             return None
         try:
             return read()
-        except Exception as error:  # whatever a damaged file makes a reader raise
+        except Exception as error:
+            if not _means_damage(error):
+                raise
             reason = str(error).partition("\n")[0] or type(error).__name__
             self.tell(f"{path.name} in the cache is damaged ({reason}); it is {remedy}.")
             path.unlink(missing_ok=True)
@@ -157,52 +169,12 @@ def default_folder() -> Path:
 
 
 def address_of(facts: Facts) -> str:
-    """One address for facts that are equal, whatever their order."""
-    text = json.dumps(facts, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    """One address for facts that are equal, whatever their order.
 
-
-def code_version(*things: Any) -> str:
-    """Hash of the sources that classes, functions or modules are made of, as far as they are ours:
-    their modules, and what these import from the same top-level package.
+    raises   InputError for facts that JSON cannot hold, such as infinite numbers
     """
-    names = {
-        thing if isinstance(thing, str) else inspect.getmodule(thing).__name__ for thing in things
-    }
-    sources: dict[str, bytes] = {}
-    pending = sorted(names)
-    while pending:
-        name = pending.pop()
-        if name in sources:
-            continue
-        sources[name] = _source(name)
-        pending += [one for one in _imports(sources[name]) if _same_package(one, name)]
-    digest = hashlib.sha256()
-    for name in sorted(sources):
-        digest.update(name.encode() + sources[name])
-    return digest.hexdigest()[:16]
-
-
-def _source(name: str) -> bytes:
-    try:
-        spec = find_spec(name)
-    except ModuleNotFoundError:  # the name of something in a module
-        return b""
-    origin = Path(spec.origin) if spec is not None and spec.origin else None
-    return origin.read_bytes() if origin is not None and origin.suffix == ".py" else b""
-
-
-def _imports(source: bytes) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _same_package(one: str, other: str) -> bool:
-    return one.partition(".")[0] == other.partition(".")[0]
+    text = json.dumps({name: json_safe(name, one) for name, one in facts.items()}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def checksum_of(arrays: Mapping[str, np.ndarray], record: Any) -> str:
@@ -239,6 +211,16 @@ def replace_file(path: Path, content: bytes) -> None:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _means_damage(error: Exception) -> bool:
+    """Whether a file is to blame, and not the machine: files open, memory, rights, packages."""
+    from safetensors import SafetensorError
+
+    reasons = (error, error.__cause__)
+    if any(isinstance(one, MemoryError) or getattr(one, "errno", None) for one in reasons):
+        return False
+    return isinstance(error, (ValueError, KeyError, SafetensorError))
 
 
 def _facts(path: Path) -> Facts:

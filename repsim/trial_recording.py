@@ -1,8 +1,8 @@
 """Activations of a network on the trials of a task, with all that is known of each trial.
 
-The trials depend on trial_seed alone, so that all networks are recorded on the same ones. What a
-task must have: name, trials(rng, n_trials) -> inputs, conditions, epochs, epoch_names, dt_ms; and
-correct(outputs, trials) -> (trial,) truth.
+The trials depend on trial_seed alone, so that all networks are recorded on the same ones, and on
+none that any was trained or tested on. What a task must have: name, trials(rng, n_trials) ->
+inputs, conditions, epochs, epoch_names, dt_ms; and correct(outputs, trials) -> (trial,) truth.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from repsim.cache import Cache, checksum_of, code_version
+from repsim.cache import Cache, checksum_of
 from repsim.recording import record
+from repsim.signature import code_hash
+from repsim.source_code import code_version
+
+RECORDING = 3  # a stream of trials that no training has, whatever its seed
 
 
 def record_trials(
@@ -46,7 +50,8 @@ def record_trials(
         found = [cache.load_activations(one) for one in facts]
         if all(one is not None for one in found):
             return dict(zip(names, found, strict=True))
-    trials = task.trials(np.random.default_rng(trial_seed), n_trials)
+    stream = np.random.SeedSequence(trial_seed, spawn_key=(RECORDING,))
+    trials = task.trials(np.random.default_rng(stream), n_trials)
     recorded = record(
         module, trials.inputs, states=names, units=units, dt=trials.dt_ms,
         conditions=trials.conditions, epochs=np.asarray(trials.epoch_names)[trials.epochs],
@@ -70,26 +75,43 @@ def _facts(
 ) -> dict[str, Any]:
     """All that a recording depends on; the network by its values, whatever it is called."""
     values = {name: one.detach().cpu().numpy() for name, one in module.state_dict().items()}
-    functions = [one for one in vars(task).values() if callable(one)]
+    classes = {type(one) for one in module.modules()}
     return {
         "model": type(module).__name__,
-        "module": repr(module) + repr(sorted(_plain(module).items())),
+        "module": code_hash(_settings(module)),
         "values": checksum_of(values, None),
-        "task": task.name,
-        "task_parameters": repr(getattr(task, "parameters", None)),
+        **task_facts(task),
         "state": state,
         "n_trials": n_trials,
         "trial_seed": trial_seed,
-        "units": units if units is None or np.ndim(units) == 0 else [int(one) for one in units],
+        "units": units if units is None else np.asarray(units).tolist(),
         "attrs": attrs,
-        "code": code_version(type(module), type(task), *functions, record),
+        "code": code_version(
+            *(one for one in classes if not one.__module__.startswith("torch.")),
+            *parts_of(task),
+            record_trials,
+        ),
     }
 
 
-def _plain(module: Any) -> dict[str, Any]:
-    """The numbers and words that a module was built with."""
+def task_facts(task: Any) -> dict[str, Any]:
+    """What the trials of a task depend on beside its code."""
     return {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, (int, float, str, bool)) and name != "training"
+        "task": task.name,
+        "task_version": getattr(task, "version", 1),
+        "task_parameters": code_hash(getattr(task, "parameters", None), *parts_of(task)),
     }
+
+
+def parts_of(task: Any) -> list[Any]:
+    """The class of a task and the functions it was given."""
+    return [type(task), *(one for one in vars(task).values() if callable(one))]
+
+
+def _settings(module: Any) -> list[Any]:
+    """What a module and its submodules were built with, beside their parameters."""
+    skipped = ("training", "_modules", "_parameters")
+    return [
+        (name, type(one), {k: v for k, v in vars(one).items() if k not in skipped})
+        for name, one in module.named_modules()
+    ]
