@@ -23,12 +23,15 @@ from torch import nn
 
 from model_zoo.checks import number, whole
 from model_zoo.ensemble import Ensemble, checkpoints_at, nearest
-from model_zoo.fit import ceiling_of, check_fit, check_models, check_task
+from model_zoo.fit import ceiling_of, check_fit, check_models, check_task, form_of
 from model_zoo.line import Line, work_through
 from model_zoo.progress import AccuracyBar
 from model_zoo.rounds import Network, Settings, final_accuracies
 from model_zoo.saved_state import SavedState
 from repsim.errors import RepsimError
+from repsim.signature import code_hash
+from repsim.source_code import code_version
+from repsim.trial_recording import parts_of, task_facts
 
 MANY_THREADS_FROM = 4e6  # operations in a step of one network; below, threads only wait
 CACHE_BYTES = 2**20  # of one core: parameters and the states of one step should fit
@@ -76,7 +79,8 @@ def train(
     trained        "all" that have requires_grad, or names of the parameters that change
     checkpoints    fractions of each network's training at which its parameters are kept, 0 to 1,
                    to the nearest test
-    folder         where to save after each test; the same call goes on from there
+    folder         where to save after each test; the same call goes on from there, another one,
+                   of edited code too, is refused
     workers        processes of one thread; 0: none but this one. Left out: one a processor, as far
                    as there are networks
     device         "cpu", or a GPU such as "cuda"
@@ -113,7 +117,10 @@ def train(
     )  # fmt: skip
     check_fit(models, task)
     networks = [_fresh(*one, settings) for one in zip(models, seeds, rates, strict=True)]
-    saved = SavedState(folder, _description(models, task, settings, seeds, rates))
+    saved = SavedState(
+        folder,
+        {} if folder is None else _description(models, task, settings, seeds, rates, checkpoints),
+    )
     model = deepcopy(models[0])
     line = Line(networks, saved, with_snapshots=bool(checkpoints))
     with AccuracyBar(f"training on {task.name}", hidden=progress is not True) as bar:
@@ -167,11 +174,16 @@ def _fresh(model: nn.Module, seed: int, rate: float, settings: Settings) -> Netw
     parameters = {name: p.detach().cpu().clone() for name, p in model.named_parameters()}
     n_values = sum(parameters[name].numel() for name in settings.trained)
     zeros = next(iter(parameters.values())).new_zeros(n_values)
-    return Network(int(seed), float(rate), parameters, zeros, zeros.clone())
+    return Network(seed, rate, parameters, zeros, zeros.clone())
 
 
 def _description(
-    models: Sequence[nn.Module], task: Any, settings: Settings, seeds: list, rates: list
+    models: Sequence[nn.Module],
+    task: Any,
+    settings: Settings,
+    seeds: list[int],
+    rates: list[float],
+    checkpoints: Sequence[float],
 ) -> dict[str, Any]:
     """What must be the same for a saved training to go on."""
     start = hashlib.sha256()
@@ -179,15 +191,26 @@ def _description(
         for name, p in model.named_parameters():
             start.update(name.encode() + p.detach().cpu().numpy().tobytes())
     return {
-        "model": type(models[0]).__name__,
+        **{f"model {name}": content for name, content in form_of(models[0]).items()},
         "initial_values": start.hexdigest()[:16],
-        "task": task.name,
-        "task_version": getattr(task, "version", 1),
-        "task_parameters": repr(getattr(task, "parameters", None)),
-        "seeds": [int(seed) for seed in seeds],
-        "learning_rates": [float(rate) for rate in rates],
+        **task_facts(task),
+        "seeds": seeds,
+        "learning_rates": rates,
         **{k: v for k, v in asdict(settings).items() if k != "device"},
+        "checkpoints": sorted(checkpoints),
+        "code": _code(models[0], task),
     }
+
+
+def _code(model: nn.Module, task: Any) -> str:
+    """Hash of the code of the model, the task and the training."""
+    classes = {type(one) for one in model.modules()}
+    own = [one for one in classes if not one.__module__.startswith("torch.")]
+    things = [*sorted(own, key=lambda one: one.__qualname__), *parts_of(task)]
+    try:
+        return code_version(*things, __name__)
+    except RepsimError:  # from a prompt or a notebook, where classes have no file
+        return code_hash(*(sorted(vars(one).items()) for one in things if isinstance(one, type)))
 
 
 def _n_workers(workers: int | None, line: Line, device: str) -> int:
