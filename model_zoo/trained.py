@@ -26,7 +26,8 @@ from repsim.trial_recording import parts_of, task_facts
 
 PARAMETER, CHECKPOINT = "parameter/", "checkpoint/"
 TRAINERS = {"trained_networks": "model_zoo.trained:trained_networks"}
-NOT_FACTS = ("folder", "workers", "device", "progress")  # they change no result
+NOT_FACTS = ("workers", "device", "progress")  # they change no result
+NOT_SETTINGS = {"models", "task", "seeds", "folder"}  # they follow from the model and the cache
 
 
 def trained_networks(
@@ -46,17 +47,25 @@ def trained_networks(
     options   of the model, by keyword
     cache     where they are kept; the user's cache unless given
     tell      called with a sentence when an entry is damaged and when training begins
-    settings  of model_zoo.training.train
-    raises    RepsimError for unknown names, options and settings
+    settings  of model_zoo.training.train; its folder is that of the cache
+    raises    RepsimError for unknown names, options and settings, numbers that are not finite, no
+              seeds and seeds that are negative or have more than 63 bits
     """
-    unknown = set(settings) - set(signature(training.train).parameters)
+    unknown = set(settings) - (set(signature(training.train).parameters) - NOT_SETTINGS)
     if unknown:
         raise RepsimError(
-            f"Training has no setting {min(unknown)!r}; see model_zoo.training.train."
+            f"Training from the cache has no setting {min(unknown)!r}; see model_zoo.training."
+            "train. Say where networks are kept by cache=Cache(folder)."
         )
-    seeds = [int(seed) for seed in np.atleast_1d(seeds)]
+    n_units, settings, options = int(n_units), _plain(settings), _plain(options or {})
+    seeds = [int(seed) for seed in np.atleast_1d(np.asarray(seeds, dtype=object))]
+    wrong = [seed for seed in seeds if not 0 <= seed < 2**63]
+    if wrong or not seeds:
+        raise RepsimError(
+            f"{f'Seed {wrong[0]}' if wrong else 'No seed'}. Give one or more from 0 to 2**63 - 1."
+        )
     cache = cache or Cache(tell=tell)
-    facts = [_facts(model, task, seed, n_units, options or {}, settings) for seed in seeds]
+    facts = [_facts(model, task, seed, n_units, options, settings) for seed in seeds]
     found = [cache.load_network(one) for one in facts]
     missing = [k for k, one in enumerate(found) if one is None]
     if missing:
@@ -65,8 +74,19 @@ def trained_networks(
         rows = [facts[k] for k in missing]
         for k, kept in zip(missing, _train(rows, model, task, cache, settings), strict=True):
             found[k] = kept
-    form = _build(model, task, seeds[0], n_units, options or {})
+    form = _build(model, task, seeds[0], n_units, options)
     return _assembled(form, found)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays and numbers of numpy as lists and numbers, tuples and ranges as lists."""
+    plain = {}
+    for name, value in values.items():
+        value = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+        if isinstance(value, float) and not np.isfinite(value):
+            raise RepsimError(f"{name} is {value}. Give a finite number.")
+        plain[name] = list(value) if isinstance(value, (tuple, range)) else value
+    return plain
 
 
 def _facts(
@@ -78,14 +98,10 @@ def _facts(
     return {
         "model": model,
         "n_units": n_units,
-        "options": dict(options),
+        "options": options,
         **task_facts(task),
         "seed": seed,
-        "settings": {
-            name: list(value) if isinstance(value, (tuple, list)) else value
-            for name, value in settings.items()
-            if name not in NOT_FACTS
-        },
+        "settings": {name: one for name, one in settings.items() if name not in NOT_FACTS},
         "code": code_version(MODELS[model], *parts_of(task), training.train),
     }
 

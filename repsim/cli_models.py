@@ -1,5 +1,6 @@
 """Commands about networks: record what one does on a task, and look after the cache."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ cache_commands = typer.Typer(
     name="cache", help="Trained networks and recordings that are kept.",
     invoke_without_command=True, callback=show_help_alone,
 )  # fmt: skip
+LARGEST = 2**63 - 1  # of seeds, as torch takes them
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
@@ -32,7 +34,9 @@ def record_network(
     model: Annotated[str, typer.Argument(help='A name, or "name(option=value)".')],
     task: Annotated[str, typer.Option(help='A name, or "name(parameter=value)".')],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write, such as out.nc.")],
-    seed: Annotated[int, typer.Option(min=0, help="Of the network and its training.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST, help="Of the network and its training.")
+    ] = 0,
     states: Annotated[
         list[str] | None, typer.Option(help="Which states; several times for several.")
     ] = None,
@@ -40,7 +44,7 @@ def record_network(
     steps: Annotated[int, typer.Option(min=1, help="Training steps at most.")] = 2000,
     learning_rate: Annotated[float, typer.Option(min=0.0, help="Of Adam.")] = 1e-3,
     trials: Annotated[int, typer.Option(min=1, help="Test trials to record.")] = 200,
-    trial_seed: Annotated[int, typer.Option(min=0, help="Of the test trials.")] = 0,
+    trial_seed: Annotated[int, typer.Option(min=0, max=LARGEST, help="Of the test trials.")] = 0,
     json_: AsJson = False,
 ) -> None:
     """Train a network on a task, or take it from the cache, and record it on test trials."""
@@ -51,17 +55,28 @@ def record_network(
 
     model, options = split_parameters(model)
     task_name, parameters = split_parameters(task)
-    made = _made(TASKS[task_name], task_name, parameters)
-    _ = MODELS[model]
-    for name in states or ["any"]:
-        assert_place(_path(output, name, len(states or ["any"])))
+    made = _made(f"Task {task_name!r} cannot be made", TASKS[task_name], **parameters)
+    known = _made(
+        f"Model {model!r} cannot be built", MODELS[model], made.n_inputs, units, made.n_outputs,
+        **options,
+    ).state_names  # fmt: skip
+    names = list(dict.fromkeys(states or known[:1]))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise RepsimError(f"No state {unknown[0]!r}. {model} has: {', '.join(known)}.")
+    for name in names:
+        assert_place(_path(output, name, len(names)))
     cache = Cache(tell=_tell)
     ensemble = TRAINERS["trained_networks"](
         model, made, seeds=[seed], n_units=units, options=options, cache=cache, tell=_tell,
         steps=steps, learning_rate=learning_rate, progress=not json_,
     )  # fmt: skip
     network, accuracy = ensemble[0], float(ensemble.accuracies[0])
-    names = states or [network.state_names[0]]
+    if not math.isfinite(accuracy):
+        raise RepsimError(
+            f"Training diverged: after {ensemble.steps[0]} steps {model} gives outputs that are "
+            f"not finite. Lower --learning-rate, which is {learning_rate:g}."
+        )
     recorded = record_trials(
         network, made, states=names, n_trials=trials, trial_seed=trial_seed, cache=cache,
         model=model, seed=seed, steps=ensemble.steps[0], accuracy=accuracy,
@@ -127,11 +142,11 @@ def _seed(facts: Any) -> str:
     return str(facts.get("seed", facts.get("attrs", {}).get("seed", "")))
 
 
-def _made(make: Any, name: str, parameters: dict[str, Any]) -> Any:
+def _made(failure: str, make: Any, *arguments: Any, **parameters: Any) -> Any:
     try:
-        return make(**parameters)
+        return make(*arguments, **parameters)
     except TypeError as error:
-        raise RepsimError(f"Task {name!r} cannot be made: {error}.") from error
+        raise RepsimError(f"{failure}: {error}.") from error
 
 
 def _path(output: Path, state: str, n_states: int) -> Path:

@@ -110,7 +110,13 @@ def test_stopped_training_is_kept_and_goes_on(run, tmp_path, monkeypatch):
         (("gru", "--task", TASK, "-o", "a.xyz"), "Unknown kind of file '.xyz'"),
         (("gru(alfa=1)", "--task", TASK, "-o", "a.nc", *SMALL), "Model 'gru' cannot be built"),
         (("gru", "--task", "flip_flop(pace=1)", "-o", "a.nc"), "Task 'flip_flop' cannot be made"),
-        (("gru", "--task", TASK, "-o", "a.nc", "--states", "z", *SMALL), "No state 'z'|no state"),
+        (
+            ("gru", "--task", TASK, "-o", "a.nc", "--states", "z", *SMALL),
+            "No state 'z'. gru has: h",
+        ),
+        (("gru", "--task", TASK, "-o", "a.nc", "--learning-rate", "inf"), "learning_rate is inf"),
+        (("gru(alpha=1e999)", "--task", TASK, "-o", "a.nc"), "alpha"),
+        (("gru", "--task", TASK, "-o", "a.nc", "--seed", "9" * 20), "less than or equal to 92"),
     ],
 )
 def test_bad_input_gets_one_sentence(run, words, sentence):
@@ -118,11 +124,28 @@ def test_bad_input_gets_one_sentence(run, words, sentence):
     assert status == 2
     assert re.search(sentence, said)
     assert "Traceback" not in said
+    assert "Unexpected" not in said
+    assert "Training" not in said
 
 
-@pytest.mark.parametrize("states", [(), ("--states", "h", "--states", "z")])
+def test_a_diverged_network_is_named_as_such_each_time(run):
+    words = ("--task", "flip_flop(n_steps=20)", *SMALL, "--learning-rate", "1e30", "-o", "a.nc")
+    for _ in range(2):
+        status, _, said = run("record", "gru", *words)
+        assert status == 2
+        assert "Training diverged" in said
+        assert "Lower --learning-rate, which is 1e+30" in said
+
+
+def test_a_state_named_twice_is_written_once(run):
+    words = ("--task", TASK, *SMALL, "--states", "h", "--states", "h", "-o", "a.nc")
+    assert run("record", "gru", *words)[0] == 0
+    assert [one.name for one in Path().glob("*.nc")] == ["a.nc"]
+
+
+@pytest.mark.parametrize("states", [(), ("--states", "h", "--states", "u")])
 def test_a_folder_in_the_way_is_kept_and_told_before_training(run, states):
-    folder = Path("run_z.nc" if states else "run.nc")
+    folder = Path("run_u.nc" if states else "run.nc")
     folder.mkdir()
     (folder / "precious").touch()
     words = ("record", "gru", "--task", TASK, "-o", "run.nc", *states, *SMALL)

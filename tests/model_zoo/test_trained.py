@@ -102,3 +102,31 @@ def test_what_does_not_fit_is_refused_in_words(task, cache):
         trained_networks("gru", task, rate=1, cache=cache)
     with pytest.raises(RepsimError, match="one learning rate"):
         trained_networks("gru", task, learning_rate=(1, 2), cache=cache)
+
+
+def test_numbers_of_numpy_are_the_same_network(task, cache, counted):
+    usual = SETTINGS | {"learning_rate": 0.25, "checkpoints": (0.0, 1.0)}
+    trained_networks("leaky_rnn", task, cache=cache, options={"alpha": 0.5}, **usual)
+    trained_networks(
+        "leaky_rnn", task, cache=cache, seeds=np.arange(1), options={"alpha": np.float32(0.5)},
+        **usual | {"learning_rate": np.float32(0.25), "n_units": np.int64(6)}
+        | {"checkpoints": np.array([0.0, 1.0])},
+    )  # fmt: skip
+    assert counted == [1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"folder": "x"}, "no setting 'folder'.*cache=Cache"),
+        ({"models": 3}, "no setting 'models'"),
+        ({"seeds": []}, "No seed. Give one or more"),
+        ({"seeds": [-1]}, "Seed -1. Give"),
+        ({"seeds": 10**20}, "Seed 100000000000000000000. Give"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf"),
+        ({"options": {"alpha": np.float32("nan")}}, "alpha is nan"),
+    ],
+)
+def test_what_makes_no_training_is_refused(task, cache, settings, sentence):
+    with pytest.raises(RepsimError, match=sentence):
+        trained_networks("leaky_rnn", task, cache=cache, **SETTINGS | settings)
