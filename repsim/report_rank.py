@@ -12,7 +12,7 @@ A metric is shown to be better on an axis where all of this holds:
                    metrics and axes of the card
 
 Without the last, the more metrics and axes a card has, the more often it would name an equal as
-better: with it, a card whose metrics are all equal names one in about LEVEL of all cards.
+better; with it, of cards whose metrics are all equal, about LEVEL or fewer name one.
 """
 
 from collections import defaultdict
@@ -176,8 +176,8 @@ def rule_in_words(rivals: Iterable[Rivals]) -> list[str]:
         return []
     return [
         "A metric is named as better than this one where a paired t-test over the same seeds says"
-        f" so after Holm's correction for all {n} comparisons of this card (metrics on axes): of"
-        f" cards whose metrics are all equal, about {LEVEL:.0%} name one."
+        f" so after Holm's correction for {n} comparison{'s' if n > 1 else ''} (metrics on axes):"
+        f" of cards whose metrics are all equal, about {LEVEL:.0%} or fewer name one."
     ]
 
 

@@ -126,6 +126,6 @@ def test_what_is_far_better_is_named_among_many():
 def test_the_card_says_how_many_comparisons_it_is_corrected_for():
     report = Report(scores("mine", *MINE), "mine", beside=[row for one in others() for row in one])
     (note,) = report.notes
-    assert "Holm's correction for all 3 comparisons" in note
+    assert "Holm's correction for 3 comparisons (" in note
     assert note in str(report)
     assert note.replace("'", "&#39;") in report.to_html()
