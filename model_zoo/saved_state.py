@@ -55,7 +55,7 @@ class SavedState:
         different = [key for key in mine | found if mine.get(key) != found.get(key)]
         if different:
             key, *others = different
-            too = f" ({', '.join(others)} differ too)" if others else ""
+            too = f"; also other: {', '.join(others)}" if others else ""
             raise RepsimError(
                 f"{str(self.folder)!r} holds another training: {key} is {found.get(key)!r} there "
                 f"and {mine.get(key)!r} here{too}. Give another folder, or delete that one."
