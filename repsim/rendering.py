@@ -224,13 +224,12 @@ def _span(low: int, high: int) -> str:
 def _remarks(board: Leaderboard) -> list[str]:
     """What stands under the tables: what is broken, the notes, and which board this is."""
     broken = [f"{case} is broken: {why}" for case, why in board.broken.items()]
-    command = board.provenance["made by"]
-    return [*broken, *board.notes, f"Board {board.id} of {len(board.rows)} rows: {command}"]
+    return [*broken, *board.notes, f"Board {board.id} of {len(board.rows)} rows."]
 
 
 def _literal(sentence: str) -> str:
     """Markdown that shows the sentence as it is."""
-    return re.sub(r"([\\`*\[\]<>&|~])", r"\\\1", sentence)
+    return re.sub(r"([\\`*_\[\]<>&|~])", r"\\\1", sentence)
 
 
 def _code(name: str) -> str:

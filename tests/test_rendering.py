@@ -25,6 +25,11 @@ def test_csv_and_markdown_give_the_names_back():
     assert "<script>" not in _outside_code(board.to_markdown())
 
 
+def test_markdown_shows_underscores_in_sentences_as_they_are():
+    headline = Leaderboard(scores("_under_", 0.6, 0.7)).to_markdown().split("\n\n")[1]
+    assert headline.startswith(r"\_under\_ is the only metric here.")
+
+
 def _text_of(code_span):
     fence = len(code_span) - len(code_span.lstrip("`"))
     inside = code_span[fence:-fence].replace("\0", "|")
@@ -98,3 +103,9 @@ def test_a_console_shows_what_fits_and_controls_that_are_off():
     assert "Case by case" in printed(0.5, 200)
     assert "Controls" not in printed(0.5, 120)
     assert "Controls" in printed(0.6, 120)
+
+
+def test_no_command_is_claimed_that_did_not_make_the_rows():
+    board = Leaderboard(scores("m", 0.9, 0.8))
+    for text in (board.to_html(), board.to_markdown(), str(board)):
+        assert "repsim board" not in text
