@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 
 from repsim import ranking, rendering
+from repsim.board_controls import broken_cases, control_table
+from repsim.errors import RepsimError
 from repsim.results import sorted_matrices
 
 if TYPE_CHECKING:
@@ -26,6 +28,14 @@ if TYPE_CHECKING:
 
 FEW_SEEDS = 5
 BESIDE = "independent"
+FIRST = ("rank", "rank_low", "rank_high", "metric", "score", "score_low", "score_high")
+TAKEN = {*FIRST, BESIDE, "seconds_per_pair", "95% ranks", "95% interval", "per pair"}
+METRIC, CASE = ("id", "metric_version", "code"), ("case", "case_version")
+UNCORRECTED = (
+    "Ranks are not corrected for the number of comparisons: of ten equal metrics (12 cases, 8"
+    " seeds) some is ranked below another on six boards in ten, though one stands alone at rank 1"
+    " on fewer than one in a hundred."
+)
 
 
 class Leaderboard:
@@ -37,10 +47,12 @@ class Leaderboard:
     controls   one row a control and case: its mean, the value it must have, the verdict
     cases      one row a case: version, axis, chance, ceiling, number of seeds
     independent  the board of the same metrics where every set draws its own trials, or None; its
-               scores stand in the column "independent" of a controlled board's table
+               scores stand in the column "independent" of a controlled board's table; of metrics
+               and cases of the same versions, over the cases that have it, which a note counts
     broken     case -> the sentence that says which control is off
     notes      what a careful reader has to know
-    raises     RepsimError if nothing is left to rank, or rows were scored on different inputs
+    raises     RepsimError if nothing is left to rank, rows were scored on different inputs, or an
+               axis or a case is called like another column
     """
 
     def __init__(
@@ -56,15 +68,18 @@ class Leaderboard:
         for row in self.rows:
             self._rows_of[row["id"], row["case"]].append(row)
         self._required = ranking.cells_to_fill(self.rows)
-        self.independent = self._board_beside(rows)
         self.cases = self._case_table()
+        _refuse_shared_columns(self.cases["axis"])
+        self.independent, notes_beside = self._board_beside(rows)
         self.unranked = self._unranked_table()
         self.table = self._ranked_table()
-        self.controls = self._control_table()
-        self.broken = self._broken_cases()
+        self.controls = control_table(self.rows)
+        self.broken = broken_cases(self.controls)
         self.notes = [*selection.notes, *self._notes()]
+        if self.has_intervals and len(self.table) > 2:
+            self.notes.append(UNCORRECTED)
+        self.notes += [f"{BESIDE} trials: {note}" for note in notes_beside]
         if self.independent is not None:
-            self.notes += [f"{BESIDE} trials: {note}" for note in self.independent.notes]
             self.broken |= {f"{c}, {BESIDE} trials": w for c, w in self.independent.broken.items()}
 
     def values(self, metric: str, case: str) -> np.ndarray:
@@ -97,7 +112,7 @@ class Leaderboard:
 
     @property
     def provenance(self) -> dict[str, str]:
-        """Where the rows come from: versions, machines, commits, dates, how many, what command."""
+        """Where the rows come from: versions, machines, commits, dates, how many."""
         found: dict[str, set[str]] = {}
         for row in self.rows:
             origin = {key: row[key] for key in ("python", "platform", "commit")}
@@ -112,9 +127,6 @@ class Leaderboard:
             "seeds a case": ", ".join(map(str, sorted(set(self.cases["seeds"])))),
             "dates": " to ".join(sorted({dates[0], dates[-1]})),
             **{name: ", ".join(sorted(versions)) for name, versions in found.items()},
-            "made by": "repsim board"
-            + (" --quick" if self.size == "quick" else "")
-            + (f" --protocol {self.protocol}" if self.protocol != "controlled" else ""),
         }
 
     def __str__(self) -> str:
@@ -155,12 +167,31 @@ class Leaderboard:
     def _successes(self, metric: str, case: str) -> list[dict]:
         return [row for row in self._rows_of[metric, case] if row["status"] == "ok"]
 
-    def _board_beside(self, rows: list[dict]) -> Leaderboard | None:
-        ids = {row["id"] for row in self.rows}
-        beside = [row for row in rows if row["protocol"] == BESIDE and row["id"] in ids]
-        if self.protocol != "controlled" or self.size not in {row["size"] for row in beside}:
-            return None
-        return Leaderboard(beside, protocol=BESIDE, size=self.size)
+    def _board_beside(self, rows: list[dict]) -> tuple[Leaderboard | None, list[str]]:
+        """The same metrics and cases in the same versions with independent trials, and what of
+        these metrics it lacks.
+        """
+        if self.protocol != "controlled":
+            return None, []
+        ids, wanted = {row["id"] for row in self.rows}, (BESIDE, self.size)
+        rows = [r for r in rows if (r["protocol"], r["size"]) == wanted and r["id"] in ids]
+        metrics, cases = ({_picked(r, keys) for r in self.rows} for keys in (METRIC, CASE))
+        same = [r for r in rows if _picked(r, METRIC) in metrics and _picked(r, CASE) in cases]
+        notes = []
+        if n := len(rows) - len(same):
+            notes.append(f"{n} rows of other cases or versions than on this board are left out.")
+        if not same:
+            return None, notes
+        board = Leaderboard(same, protocol=BESIDE, size=self.size)
+        lacking = list(self._counted_cases().difference(board._counted_cases()))
+        if lacking:
+            n = len(self._counted_cases())
+            part = f"{n - len(lacking)} of {n} cases, without {rendering.listed(lacking)}"
+            notes.append(f"the score is over {part}: do not compare it with the score beside it.")
+        return board, notes + [note for note in board.notes if note != UNCORRECTED]
+
+    def _counted_cases(self) -> pd.Index:
+        return self.cases.index[self.cases["seeds"] > 0]
 
     def _case_table(self) -> pd.DataFrame:
         facts = {}
@@ -211,8 +242,7 @@ class Leaderboard:
         for case in cases.index:
             table[case] = raw[case].mean(axis=1)
         table["seconds_per_pair"] = [self._seconds_per_pair(metric) for metric in metrics]
-        first = ["rank", "rank_low", "rank_high", "metric", "score", "score_low", "score_high"]
-        table = table[[*first, *table.columns.difference(first, sort=False)]]
+        table = table[[*FIRST, *table.columns.difference(FIRST, sort=False)]]
         by = ["rank", "score", "metric"]
         return table.sort_values(by, ascending=[True, False, True], ignore_index=True)
 
@@ -226,47 +256,22 @@ class Leaderboard:
         seconds = [row["seconds_per_pair"] for row in rows if row["seconds_per_pair"] is not None]
         return float(np.median(seconds)) if seconds else np.nan
 
-    def _control_table(self) -> pd.DataFrame:
-        columns = ["control", "case", "mean", "expected", "seeds", "verdict", "reason"]
-        lines = []
-        for name, case in sorted({(r["id"], r["case"]) for r in self.rows if r["control"]}):
-            rows = self._rows_of[name, case]
-            values = self.values(name, case)
-            expected = rows[0]["expected"]
-            if not len(values):
-                verdict = rows[0]["status"]
-            elif expected is None:
-                verdict = "no known value"
-            else:
-                exact = rows[0]["metric"] in ranking.EXACT
-                verdict = ranking.control_verdict(values, expected, exact)
-            mean = values.mean() if len(values) else np.nan
-            reason = next((row["reason"] for row in rows if row["reason"]), "")
-            lines.append([name, case, mean, expected, len(values), verdict, reason])
-        types = {"mean": float, "expected": float}
-        return pd.DataFrame(lines, columns=columns).astype(types)
-
-    def _broken_cases(self) -> dict[str, str]:
-        off = self.controls[self.controls["verdict"] == "broken"]
-        sentences: dict[str, list[str]] = {}
-        for line in off.itertuples():
-            sentences.setdefault(line.case, []).append(
-                f"the control {line.control} has {line.mean:.6g} over {line.seeds} seeds"
-                f" where {line.expected:g} is known."
-            )
-        return {case: " ".join(found) for case, found in sentences.items()}
-
     def _notes(self) -> list[str]:
         seeds = self.cases["seeds"][self.cases["seeds"] > 0]
         few, notes = seeds[seeds < FEW_SEEDS], []
         for n, cases in few.groupby(few):
-            what = "One seed gives no interval: the order is by score alone."
-            if n > 1:
+            where = list(cases.index)
+            what = (
+                f"Intervals from {n} seeds are widened for their number and still rough:"
+                " take 8 or more before quoting a rank."
+            )
+            if n == 1:
+                where = [f"{case} (seed {seed})" for case, seed in self._required if case in where]
                 what = (
-                    f"Intervals from {n} seeds are widened for their number and still rough:"
-                    " take 8 or more before quoting a rank."
+                    "One seed gives no interval, so the whole board is ordered by score alone:"
+                    " take two or more."
                 )
-            notes.append(f"{rendering.listed(list(cases.index))}: {what}")
+            notes.append(f"{rendering.listed(where)}: {what}")
         tried = {row["case"] for row in self.rows if not row["control"]}
         for case in self.cases.index[self.cases["seeds"] == 0]:
             why = "and no control succeeded" if case in tried else "was run on it"
@@ -277,3 +282,18 @@ class Leaderboard:
             for case in self.cases.index.difference(checked["case"])
         ]
         return notes
+
+
+def _picked(row: dict, keys: Iterable[str]) -> tuple:
+    return tuple(row[key] for key in keys)
+
+
+def _refuse_shared_columns(axes: pd.Series) -> None:
+    """Every axis and every case has a column of its own, beside those of all boards."""
+    for case, axis in axes.items():
+        for name, what, taken in ((case, "case", TAKEN), (axis, "axis", TAKEN | set(axes.index))):
+            if name in taken:
+                raise RepsimError(
+                    f"Cannot rank {case!r} of the axis {axis!r}: the board has another column"
+                    f" {name!r}. Give the {what} another name and score it again."
+                )

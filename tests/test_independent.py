@@ -45,6 +45,27 @@ def test_without_independent_rows_there_is_no_column():
     assert "independent" not in board.table
 
 
+@pytest.mark.parametrize(
+    "older", [{"metric_version": 0}, {"code": "older"}, {"case_version": 0}], ids=str
+)
+def test_a_score_of_another_version_does_not_stand_beside(older):
+    rows = scores("m", 0.9, 0.8) + scores("m", 0.7, 0.7, **BESIDE, **older)
+    board = Leaderboard(rows)
+    assert board.independent is None
+    assert "independent" not in board.table
+    assert any(note.startswith("independent trials: 2 rows of other") for note in board.notes)
+
+
+def test_a_score_over_fewer_cases_than_the_one_beside_it_says_so():
+    rows = two_columns() + [
+        row for name in ("geometry", "dynamics") for row in scores(name, 0.6, 0.6, case="suite/b")
+    ]
+    notes = [note for note in Leaderboard(rows).notes if "do not compare" in note]
+    assert len(notes) == 1
+    assert "over 1 of 2 cases, without suite/b" in notes[0]
+    assert not [note for note in Leaderboard(two_columns()).notes if "do not compare" in note]
+
+
 def test_a_metric_below_the_line_of_the_other_board_has_no_value_beside():
     rows = two_columns() + scores("late", 0.6, 0.6) + scores("late", 0.6, None, **BESIDE)
     column = Leaderboard(rows).table.set_index("metric")["independent"]

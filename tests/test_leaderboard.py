@@ -130,9 +130,44 @@ def test_one_seed_has_no_interval_and_says_so():
     board = Leaderboard(scores("one", 0.9) + scores("two", 0.8) + scores("three", 0.8))
     assert ranks(board) == {"one": 1, "three": 2, "two": 2}
     assert board.table[["score_low", "rank_low", "rank_high"]].isna().all(axis=None)
-    assert "One seed gives no interval" in board.notes[0]
+    assert board.notes[0].startswith("suite/a (seed 0): One seed gives no interval")
     assert "one seed" in board.headline
     assert "0.900 to 0.900" not in str(board)
+
+
+def test_the_case_whose_one_seed_takes_the_intervals_of_all_is_named():
+    rows = [*scores("m", 0.9, 0.8, 0.7, 0.9, 0.8), row("m", 3, 0.9, case="suite/b")]
+    notes = Leaderboard(rows).notes
+    assert notes[0].startswith("suite/b (seed 3): One seed gives no interval, so the whole board")
+
+
+@pytest.mark.parametrize(("n_metrics", "n_seeds", "said"), [(3, 2, 1), (2, 2, 0), (3, 1, 0)])
+def test_that_ranks_are_not_corrected_is_noted_once(n_metrics, n_seeds, said):
+    rows = [
+        one
+        for protocol in ("controlled", "independent")
+        for i in range(n_metrics)
+        for one in scores(f"m{i}", *[0.8, 0.9][:n_seeds], protocol=protocol)
+    ]
+    notes = Leaderboard(rows).notes
+    assert sum("not corrected for the number of comparisons" in note for note in notes) == said
+
+
+@pytest.mark.parametrize(
+    ("case", "axis"),
+    [
+        ("suite/a", "score"),
+        ("suite/a", "rank"),
+        ("suite/a", "independent"),
+        ("suite/a", "per pair"),
+        ("suite/a", "suite/b"),
+        ("seconds_per_pair", "noise"),
+    ],
+)
+def test_an_axis_or_a_case_called_like_another_column_is_refused(case, axis):
+    rows = scores("m", 0.9, 0.8, case=case, axis=axis) + scores("m", 0.9, 0.8, case="suite/b")
+    with pytest.raises(RepsimError, match=rf"'{case}' of the axis '{axis}'.*another name"):
+        Leaderboard(rows)
 
 
 @pytest.mark.parametrize(("n_seeds", "said"), [(4, True), (5, False)])
@@ -198,42 +233,6 @@ def test_rows_scored_on_different_inputs_are_refused():
     rows = [*scores("one", 0.9, 0.8), row("two", 0, 0.7), row("two", 1, 0.7, inputs="91f0be22")]
     with pytest.raises(RepsimError, match=r"suite/a .*seed 1 .*suite/a 1 by one.*91f0be22 by two"):
         Leaderboard(rows)
-
-
-@pytest.mark.parametrize(
-    ("control", "values", "verdict"),
-    [
-        ("oracle", [1.0, 1.0, 1.0], "agrees"),
-        ("oracle", [0.999, 0.999, 0.999], "broken"),
-        ("oracle", [0.999], "broken"),
-        ("oracle", [0.9, 1.0, 1.0], "broken"),
-        ("constant", [0.5, 0.51, 0.49], "broken"),
-        ("random", [0.5], "agrees"),
-        ("random", [7 / 12, 7 / 12], "not assessed"),
-        ("random", [7 / 12, 7 / 12, 7 / 12], "not assessed"),
-        ("random", [0.9, 0.91], "not assessed"),
-        ("random", [0.6], "not assessed"),
-        ("random", [0.45, 0.52, 0.56, 0.44], "agrees"),
-        ("random", [0.65, 0.68, 0.66, 0.67], "broken"),
-        ("shuffled_time", [0.6, 0.7], "no known value"),
-        ("constant", [None, None], "failed"),
-    ],
-)
-def test_controls_are_checked_not_ranked(control, values, verdict):
-    n = len(values)
-    board = Leaderboard(scores("m", *np.linspace(0.7, 0.8, n)) + scores(control, *values))
-    assert list(board.table["metric"]) == ["m"]
-    assert board.controls.set_index("control")["verdict"][control] == verdict
-    assert list(board.broken) == (["suite/a"] if verdict == "broken" else [])
-    assert ("is broken" in board.headline) == (verdict == "broken")
-    assert ("controls hold" in board.headline) == (verdict == "agrees")
-
-
-def test_the_broken_sentence_bears_the_numbers():
-    rows = scores("m", 0.7, 0.8) + scores("oracle", 0.9, 0.9)
-    assert Leaderboard(rows).broken["suite/a"] == (
-        "the control oracle has 0.9 over 2 seeds where 1 is known."
-    )
 
 
 def test_the_newest_row_metric_and_case_win():
