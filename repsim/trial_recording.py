@@ -95,17 +95,29 @@ def _facts(
 
 
 def task_facts(task: Any) -> dict[str, Any]:
-    """What the trials of a task depend on beside its code."""
+    """What the trials of a task depend on beside its code.
+
+    Parameters count by their content, or by their identity where they have one, as an environment
+    does that changes with every trial.
+    """
+    parameters = getattr(task, "parameters", None) or {}
+    parameters = {name: getattr(one, "identity", one) for name, one in parameters.items()}
     return {
         "task": task.name,
         "task_version": getattr(task, "version", 1),
-        "task_parameters": code_hash(getattr(task, "parameters", None), *parts_of(task)),
+        "task_parameters": code_hash(parameters, *parts_of(task)),
     }
 
 
 def parts_of(task: Any) -> list[Any]:
-    """The class of a task and the functions it was given."""
-    return [type(task), *(one for one in vars(task).values() if callable(one))]
+    """The class of a task, the functions it was given and the classes of its parameters."""
+    functions = [one for one in vars(task).values() if callable(one)]
+    given = (getattr(task, "parameters", None) or {}).values()
+    return [
+        type(task),
+        *functions,
+        *(kind for one in given for kind in getattr(one, "sources", ())),
+    ]
 
 
 def _settings(module: Any) -> list[Any]:

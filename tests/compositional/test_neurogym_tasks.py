@@ -3,15 +3,20 @@
 Each statistic is one number a trial; two sets of trials may differ by four standard errors.
 """
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from repsim.errors import InputError, RepsimError
+from repsim.trial_recording import task_facts
 from testcases.compositional.neurogym_tasks import from_neurogym
 from testcases.compositional.tasks import get_task
 
 pytest.importorskip("neurogym")
 
+from neurogym import make, spaces, wrappers
 from neurogym.core import TrialEnv
 from neurogym.envs.collections.yang19 import dm2, dms
 from neurogym.utils.data import Dataset
@@ -144,4 +149,71 @@ def test_environments_that_make_no_task_are_refused():
     task = from_neurogym(PerceptualDecisionMaking(dt=20), n_steps=10)
     with pytest.raises(InputError, match=r"A trial has 110 steps, n_steps is 10. Give 110"):
         task.trials(np.random.default_rng(0), 3)
-    assert isinstance(task.parameters["env"], TrialEnv)
+    assert isinstance(task.parameters["env"].env, TrialEnv)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("ReadySetGo-v0", "ReadySetGo: the target changes within the period 'production'"),
+        ("MotorTiming-v0", "MotorTiming: the target changes within the period 'production'"),
+        ("HierarchicalReasoning-v0", "other trials each time from the same seed"),
+        ("Bandit-v0", "Bandit makes no trials with observations and targets"),
+        ("DawTwoStep-v0", "DawTwoStep makes no trials with observations and targets"),
+        ("Reaching1D-v0", "Reaching1D: target 3, but actions 0 to 2"),
+    ],
+)
+def test_environments_that_cannot_be_judged_or_repeated_are_refused(name, sentence):
+    with pytest.raises(InputError, match=sentence):
+        from_neurogym(make(name))
+
+
+@pytest.mark.parametrize("wrapper", ["Noise", "PassAction", "PassReward"])
+def test_wrappers_that_change_steps_only_are_refused(wrapper):
+    wrapped = getattr(wrappers, wrapper)(GoNogo(dt=20))
+    with pytest.raises(InputError, match=f"{wrapper} changes steps, not trials"):
+        from_neurogym(wrapped)
+
+
+def test_observations_with_several_axes_are_laid_out_in_a_row():
+    class Wide(GoNogo):
+        def __init__(self):
+            super().__init__(dt=20)
+            self.observation_space = spaces.Box(-1, 1, shape=(2, 3), dtype=np.float32)
+
+        def _new_trial(self, **_):
+            self.add_period("fixation", duration=60)
+            self.add_ob(np.arange(6).reshape(2, 3))
+            self.set_groundtruth(1)
+            return {}
+
+    task = from_neurogym(Wide())
+    trials = task.trials(np.random.default_rng(0), 4)
+    assert task.n_inputs == 6
+    assert np.array_equal(trials.inputs, np.broadcast_to(np.arange(6), (4, 3, 6)))
+
+
+IDENTITY = """
+from neurogym import make
+from repsim.trial_recording import task_facts
+from testcases.compositional.neurogym_tasks import from_neurogym
+task = from_neurogym(make("DelayMatchSample-v0", dt=20))
+print(task_facts(task), task.parameters)
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_an_environment_is_told_from_others_in_every_process():
+    def identity(**settings):
+        task = from_neurogym(make("DelayMatchSample-v0", **settings))
+        task.trials(np.random.default_rng(3), 5)
+        return f"{task_facts(task)} {task.parameters}"
+
+    words = [sys.executable, "-W", "ignore", "-c", IDENTITY]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    first = identity(dt=20)
+    assert " object at " not in first
+    assert done.stdout.strip() == first == identity(dt=20)
+    others = [{"dt": 10}, {"timing": {"decision": 800}}, {"rewards": {"correct": 2.0}}]
+    assert len({first, *(identity(**{"dt": 20} | one) for one in others)}) == 4
