@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from repsim.errors import RepsimError
 from testcases.compositional.ring_rules import RULES
 from testcases.compositional.ring_tasks import angle_variance, bump, step_noise
 from testcases.compositional.tasks import get_task
@@ -120,3 +121,13 @@ def test_directions_are_known_as_well_as_the_formula_says():
         np.sqrt(variance.mean()), rel=STANDARD_ERRORS / np.sqrt(2 * N_TRIALS)
     )
     assert task.ceiling() == 1
+
+
+@pytest.mark.parametrize(("rule", "noise"), [("dmsgo", 0.2), ("delaygo", 10.0), ("dmcnogo", 1.0)])
+def test_no_ceiling_is_given_where_its_formula_does_not_hold(rule, noise):
+    with pytest.raises(RepsimError, match=f"the ceiling is not known for noise = {noise:g}, only"):
+        get_task(f"yang/{rule}", noise=noise).ceiling()
+
+
+def test_the_ceiling_is_known_for_all_rules_as_they_are():
+    assert all(get_task(f"yang/{rule}").ceiling() > 0.5 for rule in RULES)
