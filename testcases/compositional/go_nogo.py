@@ -16,7 +16,7 @@ from testcases.compositional.supervised import (
     classes_correct,
     one_condition,
 )
-from testcases.compositional.timing import Timing, choose_timing, lay_out
+from testcases.compositional.timing import Timing, check_duration, choose_timing, lay_out
 
 
 def go_nogo_task(
@@ -31,8 +31,9 @@ def go_nogo_task(
     timing      train, test, short, short_test, or epoch -> durations in ms
     grace_ms    start of the decision that is not scored
 
-    raises  InputError for an unknown timing
+    raises  InputError for an unknown timing, or a step that is not positive
     """
+    check_duration(dt_ms)
     rule = rule_name(anti, delay)
     return Task(
         name=f"go_nogo/{rule}",

@@ -30,6 +30,7 @@ from testcases.compositional.timing import (
     Layout,
     Timing,
     all_combinations,
+    check_duration,
     choose_timing,
     lay_out,
     weigh,
@@ -55,10 +56,17 @@ def two_choice_task(
     noise       standard deviation of a stimulus over 1 ms; a step has noise / sqrt(dt_ms)
     grace_ms    start of the decision that is not scored
 
-    raises  InputError for an unknown timing, or noise that is not positive
+    raises  InputError for an unknown timing, noise or a step that is not positive, and coherences
+            that are none or not 0 or more
     """
-    if not noise > 0:
+    if not 0 < noise < np.inf:
         raise InputError(f"noise is {noise}. Give a positive standard deviation.")
+    wrong = [one for one in coherences if not 0 <= one < np.inf]
+    if wrong or len(coherences) == 0:
+        raise InputError(
+            f"coherences are {tuple(coherences)}. Give one or more, of 0 or more per cent."
+        )
+    check_duration(dt_ms)
     rule = rule_name(anti, delay)
     chosen = choose_timing(timing, delay)
     return Task(

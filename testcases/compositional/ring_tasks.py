@@ -27,7 +27,14 @@ from scipy.special import ndtr
 from repsim.errors import InputError, RepsimError
 from testcases.compositional.ring_rules import RULES, Rule, rule_timing
 from testcases.compositional.supervised import Task, Trials, epoch_means
-from testcases.compositional.timing import Layout, Timing, all_combinations, lay_out, weigh
+from testcases.compositional.timing import (
+    Layout,
+    Timing,
+    all_combinations,
+    check_duration,
+    lay_out,
+    weigh,
+)
 
 COHERENCES = {"dm": (0.01, 0.02, 0.04, 0.08), "delaydm": (0.08, 0.16, 0.32)}
 WIDTH = np.pi / 8
@@ -57,9 +64,11 @@ def ring_task(
     coherences  half the difference of strengths in decision tasks; None: the authors'
     grace_ms    start of the trial and of the go epoch that is not scored
 
-    raises  InputError for an unknown rule or timing, a small ring or noise that is not positive
+    raises  InputError for an unknown rule or timing, a small ring, noise or a step that is not
+            positive
     """
     check(rule, n_ring, noise)
+    check_duration(dt_ms)
     return Task(
         name=f"yang/{rule}",
         n_inputs=1 + 2 * n_ring + len(RULES),

@@ -119,19 +119,36 @@ def lay_out(rng: np.random.Generator, n_trials: int, timing: Timing, dt_ms: floa
 
     raises  InputError for a duration that is no whole number of steps
     """
+    check_duration(dt_ms)
     for name, durations in timing.items():
-        odd = [ms for ms in durations if ms < 0 or ms % dt_ms]
+        odd = [ms for ms in durations if ms < 0 or not is_whole(ms / dt_ms)]
         if odd or not durations:
             raise InputError(
                 f"{name} lasts {odd[0] if odd else 'no'} ms, which is no whole number of steps of "
                 f"dt_ms = {dt_ms}. Change the timing or dt_ms."
             )
-    choices = [np.asarray(durations) // dt_ms for durations in timing.values()]
+    choices = [np.round(np.asarray(durations) / dt_ms) for durations in timing.values()]
     steps = np.stack([rng.choice(choice, n_trials) for choice in choices], axis=1).astype(int)
     n_time = int(sum(choice.max() for choice in choices))
     ends = steps.cumsum(axis=1)
     epochs = (np.arange(n_time)[None, :, None] >= ends[:, None, :]).sum(axis=-1)
     return Layout(epochs.astype(np.int8), steps, (*timing, PAD), dt_ms)
+
+
+def check_duration(dt_ms: float) -> None:
+    """Refuse a step that is not a positive number of ms."""
+    if not 0 < dt_ms < np.inf:
+        raise InputError(f"dt_ms is {dt_ms}. Give a step of more than 0 ms.")
+
+
+def is_whole(ratio: float) -> bool:
+    """Up to the error of floating point: 100 / 0.1 is not 1000."""
+    return bool(np.isfinite(ratio)) and abs(ratio - round(ratio)) < 1e-6
+
+
+def whole_steps(ms: float, dt_ms: float) -> int:
+    """How many whole steps fit."""
+    return int(ms / dt_ms + 1e-6)
 
 
 def weigh(layout: Layout, answer: str, grace_ms: float, start_ms: float = 0) -> np.ndarray:
@@ -144,9 +161,9 @@ def weigh(layout: Layout, answer: str, grace_ms: float, start_ms: float = 0) -> 
     """
     answering = layout.within(answer)
     since = answering.cumsum(axis=1)
-    late = answering & (since > grace_ms // layout.dt_ms)
+    late = answering & (since > whole_steps(grace_ms, layout.dt_ms))
     wait = layout.running & ~answering
-    wait[:, : int(start_ms // layout.dt_ms)] = False
+    wait[:, : whole_steps(start_ms, layout.dt_ms)] = False
     if not late.any(axis=1).all() or not wait.any(axis=1).all():
         raise InputError(
             f"A grace of {grace_ms} ms leaves nothing to score of the shortest {answer}. Make the "

@@ -158,3 +158,43 @@ def test_an_unknown_epoch_is_refused():
     trials = make("go_nogo/basic").trials(np.random.default_rng(0), 2)
     with pytest.raises(InputError, match=r"No epoch 'go'. There are: fixation, stimulus, "):
         trials.within("go")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "sentence"),
+    [
+        ("flip_flop", {"n_bits": 0}, "n_bits = 0"),
+        ("flip_flop", {"n_steps": 3.5}, "n_steps = 3.5"),
+        ("flip_flop", {"pulse_probability": 1}, "leaves 0 of 100 steps"),
+        ("flip_flop", {"dt_ms": -1}, "dt_ms is -1"),
+        ("perceptual_decision/basic", {"dt_ms": 0}, "dt_ms is 0"),
+        ("perceptual_decision/basic", {"coherences": ()}, r"coherences are \(\)"),
+        ("perceptual_decision/basic", {"coherences": (np.nan,)}, r"coherences are \(nan,\)"),
+        ("perceptual_decision/basic", {"coherences": (5, -5)}, r"coherences are \(5, -5\)"),
+        ("go_nogo/basic", {"dt_ms": 0}, "dt_ms is 0"),
+        ("yang/dm1", {"dt_ms": 0}, "dt_ms is 0"),
+    ],
+)
+def test_parameters_that_make_no_task_are_refused(name, parameters, sentence):
+    with pytest.raises(InputError, match=sentence):
+        get_task(name, **parameters)
+
+
+def test_a_step_that_floating_point_does_not_divide_is_taken():
+    brief = {"fixation": (1,), "stimulus": (2, 3), "delay": (0,), "decision": (0.3,)}
+    task = get_task("perceptual_decision/basic", timing=brief, dt_ms=0.1, grace_ms=0.1)
+    trials = task.trials(np.random.default_rng(0), 40)
+    assert trials.inputs.shape[1] == 10 + 30 + 3
+    assert set(trials.within("stimulus").sum(axis=1)) == {20, 30}
+    assert set(np.sum(trials.within("decision") & (trials.mask > 0), axis=1)) == {2}
+    with pytest.raises(InputError, match=r"no whole number of steps of dt_ms = 0.7"):
+        get_task("perceptual_decision/basic", timing=brief, dt_ms=0.7).trials(
+            np.random.default_rng(0), 4
+        )
+
+
+def test_every_trial_of_a_flip_flop_has_a_scored_step():
+    task = get_task("flip_flop", n_steps=4, pulse_probability=0.5)
+    trials = task.trials(np.random.default_rng(0), 500)
+    assert trials.mask.any(axis=1).all()
+    assert task.accuracy(-trials.targets, trials) == 0
