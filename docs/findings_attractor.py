@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from published_attractor import ill_posed, mixtures, regimes, shared_motifs
 from verdicts import (
+    CEILING,
     METRICS,
     PUBLISHED_DSA,
     RANKED,
@@ -53,6 +54,7 @@ RULES = """\
 - A published number is **reproduced** where it lies, up to half its last digit, inside the 95 %
   prediction interval of one more seed: the paper has one draw.
   DSA's numbers of case B are read off a figure.
+- The ratio at which a score falls to .75 is the report card's, with its interval.
 - Numbers **fall** where the interval of each lies above that of the next. An answer to noise is
   proportional where halving it divides the distance by 2, up to .05.
 - A fit with fewer transitions than its rank is **ill posed**.
@@ -127,7 +129,7 @@ def simple_statistics(rows: list[dict]) -> Iterator[str]:
             held = [rows_of(rows, case, protocol, name) for name in STATISTICS]
             if dsa[0] is None or min(map(len, held)) < 2:
                 continue
-            simple = [Found(np.array([row["value"] for row in own])) for own in held]
+            simple = [Found(np.array([row["value"] for row in own]), CEILING) for own in held]
             best = max(one.high for one in simple)
             ahead = [one is not None and one.low > best for one in dsa]
             body.append([case, protocol, *map(str, (*dsa, *simple)), VERDICTS[tuple(ahead)]])

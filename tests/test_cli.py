@@ -264,13 +264,11 @@ def test_check_says_which_promise_is_broken_with_status_1(run):
 
 
 def test_a_row_of_a_case_in_blocks_is_shown_with_dashes_between_them(run):
-    row = {"row": "ab", "status": "ok", "names": list("xyz"), "labels": [], "blocks": list("112")}
-    row["distances"] = [[[0.0, 0.25], [0.25, 0.0]], [[0.0]]]
-    Path("results").mkdir()
-    Path("results/scores.jsonl").write_text(json.dumps(row))
-    status, output, _ = run("show", "ab")
+    chosen = {"suite": "attractor/mixing", "seeds": 1, "quick": True, "results": "results"}
+    (row,) = repsim.evaluate("linear_cka", **chosen)
+    status, output, _ = run("show", row["row"])
     assert status == 0
-    assert "0.25" in output
+    assert f"{row['distances'][0][0][1]:.4g}" in output
     assert "–" in output
     assert "blocks" not in output
 
