@@ -8,6 +8,7 @@ A layer's output becomes (trial, time, unit) by its number of axes:
     (trial, time, unit)                 as it is; time first where the layer is a recurrent one of
                                         torch without batch_first
     (trial, channel, height, width)     one time step; units in the order channel, height, width
+Where layers put time first, others are recorded only if trials and time steps differ in number.
 Of several outputs the first tensor counts: the sequence, for torch.nn.LSTM. A layer that runs once
 a time step, as a cell in a loop does, gives one time step a call, in the order of the calls.
 """
@@ -52,15 +53,18 @@ def record(
                 from the outputs of all trials: coordinates along trial
     units       how many units to keep, spread evenly over all, or which
     attrs       JSON-safe facts: model, task, seed
-    raises      InputError for unknown names, labels that do not fit, outputs of another shape, NaN
+    raises      InputError for unknown names, labels that do not fit, inputs or outputs of another
+                type or shape than needed, NaN
     """
     layers, states = _names(layers), _names(states)
     if not hasattr(module, "named_modules"):
         raise InputError(f"module is a {type(module).__name__}. Give a torch.nn.Module.")
-    if not hasattr(inputs, "shape") and not isinstance(inputs, (list, tuple)):
+    if not getattr(inputs, "ndim", isinstance(inputs, (list, tuple))):
         raise InputError(
             f"inputs are a {type(inputs).__name__}. Give an array or a tensor, (trial, ...)."
         )
+    if taken := {"array", "layer", "trials"} & set(attrs):
+        raise InputError(f"An attribute called {min(taken)!r} has another meaning. Rename it.")
     if len(inputs) == 0 or batch < 1:
         raise InputError(f"{len(inputs)} trials in batches of {batch}. Give 1 or more of both.")
     found = _run(module, inputs, layers, states, batch, units, callable(behaviour))
@@ -97,11 +101,11 @@ def _run(
             part = inputs[start : start + batch]
             part = part if torch.is_tensor(part) else torch.tensor(np.ascontiguousarray(part))
             if parameter is not None:
-                part = part.to(parameter.device)
-                part = part.to(parameter.dtype) if part.is_floating_point() else part
+                dtype = parameter.dtype if part.is_floating_point() else part.dtype
+                part = part.to(parameter.device, dtype)
             for calls in outputs_of.values():
                 calls.clear()
-            answer = module(part)
+            answer = _answer(module, part, parameter)
             parts = {k: _over_calls(k, calls) for k, calls in outputs_of.items()}
             if states is not None or layers is None:
                 parts |= _states_of(answer, states)
@@ -115,6 +119,18 @@ def _run(
                     values[name] = np.empty(shape, array.dtype)
                 _put(name, values[name], start, array[..., kept[name]])
     return {name: (values[name], kept[name]) for name in values}
+
+
+def _answer(module: Any, part: Any, parameter: Any) -> Any:
+    try:
+        return module(part)
+    except RuntimeError as error:
+        if parameter is None or part.is_floating_point():
+            raise
+        raise InputError(
+            f"The module does not take inputs of type {part.dtype} ({error}). Give such as its "
+            f"parameters, {parameter.dtype}: inputs.astype('float32')."
+        ) from error
 
 
 @contextmanager
@@ -133,6 +149,7 @@ def _quiet(module: Any) -> Iterator[None]:
 def _hooks(module: Any, layers: Iterable[str]) -> Iterator[dict[str, list[Any]]]:
     """Layer name -> outputs of its calls; no hook outlives the block."""
     known = dict(module.named_modules())
+    time_first = any(getattr(one, "batch_first", None) is False for one in known.values())
     outputs: dict[str, list[Any]] = {}
     handles = []
     try:
@@ -141,20 +158,26 @@ def _hooks(module: Any, layers: Iterable[str]) -> Iterator[dict[str, list[Any]]]
                 there = ", ".join(one for one in known if one) or "no layers"
                 raise InputError(f"No layer {name!r}. It has: {there}.")
             outputs[name] = []
-            handles.append(known[name].register_forward_hook(_keeper(name, outputs[name])))
+            keep = _keeper(name, outputs[name], time_first)
+            handles.append(known[name].register_forward_hook(keep))
         yield outputs
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _keeper(name: str, calls: list[Any]) -> Callable[..., None]:
+def _keeper(name: str, calls: list[Any], time_first: bool) -> Callable[..., None]:
     def keep(layer: Any, given: Any, output: Any) -> None:
         tensor = _first_tensor(output)
         if tensor is None:
             raise InputError(f"Layer {name!r} returns no tensor but a {type(output).__name__}.")
         if tensor.dim() == 3 and getattr(layer, "batch_first", None) is False:
             tensor = tensor.transpose(0, 1)
+        elif time_first and tensor.dim() == 3 and tensor.shape[0] == tensor.shape[1]:
+            raise InputError(
+                f"Layer {name!r} gives shape {tuple(tensor.shape)}, and other layers put time "
+                f"first: which axis is trials? Set batch to another number than {len(tensor)}."
+            )
         calls.append(tensor.detach().clone())
 
     return keep
@@ -214,11 +237,13 @@ def _as_trials(name: str, tensor: Any, n_trials: int) -> np.ndarray:
 def _choice(units: int | Sequence[int] | None, n_units: int) -> np.ndarray:
     if units is None:
         return np.arange(n_units)
-    if isinstance(units, (int, np.integer)):
+    chosen = np.asarray(units)
+    if chosen.size and chosen.dtype.kind not in "iu":
+        raise InputError(f"units are {chosen.dtype}. Give numbers: np.flatnonzero(mask).")
+    if chosen.ndim == 0:
         if units < 1:
             raise InputError(f"units is {units}. Keep 1 or more.")
         return np.linspace(0, n_units - 1, min(int(units), n_units)).round().astype(int)
-    chosen = np.asarray(units)
     if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= n_units:
         raise InputError(f"units {list(units)} do not all lie in 0 to {n_units - 1}.")
     return chosen

@@ -186,6 +186,10 @@ def test_double_precision_and_whole_numbers_are_taken_as_they_are():
         ({"units": [9]}, r"\[9\] do not all lie in 0 to 4"),
         ({"units": 0}, "units is 0"),
         ({"batch": 0}, "batches of 0"),
+        ({"units": np.arange(UNITS) > 2}, r"units are bool.*np\.flatnonzero"),
+        ({"units": [0.5]}, "units are float64"),
+        ({"layer": "mine"}, "attribute called 'layer' has another meaning"),
+        ({"trials": 4}, "attribute called 'trials' has another meaning"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(model, inputs, options, words):
@@ -221,3 +225,47 @@ def test_trials_of_different_length_are_refused(inputs):
 def test_what_is_no_module_or_no_array_is_refused_in_words(module, inputs, words):
     with pytest.raises(InputError, match=words):
         record(module, inputs, layers="")
+
+
+@pytest.mark.parametrize("inputs", [np.array(3.0), torch.tensor(3.0)])
+def test_a_single_number_is_refused_in_words(inputs):
+    with pytest.raises(InputError, match=r"inputs are a .* Give an array"):
+        record(nn.Linear(INPUTS, 2), inputs, layers="")
+
+
+def test_whole_numbers_for_a_module_that_takes_others_are_refused_in_words():
+    with pytest.raises(InputError, match=r"inputs of type torch.int64 .* its parameters, torch.f"):
+        record(nn.Linear(INPUTS, 2), np.arange(6).reshape(2, INPUTS), layers="")
+
+
+class TimeFirst(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, inputs):
+        found = self.inner(inputs.transpose(0, 1))
+        return self.head(found[0] if isinstance(found, tuple) else found)
+
+
+@pytest.mark.parametrize(
+    ("inner", "layer"),
+    [(nn.LSTM(4, 4), "head"), (nn.TransformerEncoderLayer(4, 2, 8), "inner")],
+)
+def test_trials_and_time_are_not_swapped_in_silence(inner, layer):
+    module = TimeFirst(inner)
+    square = torch.randn(TIME, TIME, 4)
+    with pytest.raises(InputError, match=rf"Layer '{layer}' gives .* other layers put time first"):
+        record(module, square, layers=layer)
+    with pytest.raises(InputError, match=f"{layer}.* for 5 trials"):
+        record(module, square, layers=layer, batch=5)
+
+
+def test_a_time_first_layer_itself_is_turned_round_even_if_it_is_square():
+    module = TimeFirst(nn.LSTM(4, 4))
+    square = torch.randn(TIME, TIME, 4)
+    found = record(module, square, layers="inner")["inner"]
+    with torch.no_grad():
+        wanted = module.inner(square.transpose(0, 1))[0].transpose(0, 1)
+    assert np.allclose(found, wanted, atol=1e-6)
