@@ -67,7 +67,7 @@ def ring_task(
     raises  InputError for an unknown rule or timing, a small ring, noise or a step that is not
             positive
     """
-    check(rule, n_ring, noise)
+    check(rule, n_ring, noise, coherences or ())
     check_duration(dt_ms)
     return Task(
         name=f"yang/{rule}",
@@ -91,14 +91,16 @@ def ring_task(
     )
 
 
-def check(rule: str, n_ring: int, noise: float) -> None:
+def check(rule: str, n_ring: int, noise: float, coherences: tuple[float, ...]) -> None:
     """Refuse a rule there is not, or numbers that make no task."""
     if rule not in RULES:
         raise InputError(f"No ring task {rule!r}. There are: {', '.join(RULES)}.")
-    if n_ring < 8 or not noise > 0:
+    if n_ring < 8 or not 0 < noise < np.inf:
         raise InputError(
             f"n_ring = {n_ring}, noise = {noise}. Take 8 units or more, and noise above 0."
         )
+    if not all(0 <= one < np.inf for one in coherences):
+        raise InputError(f"coherences are {coherences}. Give numbers of 0 or more.")
 
 
 def draw(
@@ -268,8 +270,8 @@ def ideal_observer(
     if margins.min() < LEAST_MARGIN:
         raise RepsimError(
             f"yang/{rule}: the ceiling is not known for noise = {noise:g}, only up to "
-            f"{noise * margins.min() / LEAST_MARGIN:.2g}. Lower the noise, or train with "
-            "criterion=None and estimate the ceiling with an observer of your own."
+            f"{noise * margins.min() / LEAST_MARGIN:.2g}. Lower the noise, or estimate the ceiling "
+            "with an observer of your own."
         )
     return 2 * ndtr(margins) - 1
 

@@ -173,6 +173,7 @@ def test_an_unknown_epoch_is_refused():
         ("perceptual_decision/basic", {"coherences": (5, -5)}, r"coherences are \(5, -5\)"),
         ("go_nogo/basic", {"dt_ms": 0}, "dt_ms is 0"),
         ("yang/dm1", {"dt_ms": 0}, "dt_ms is 0"),
+        ("yang/dm1", {"coherences": (-1,)}, r"coherences are \(-1,\)"),
     ],
 )
 def test_parameters_that_make_no_task_are_refused(name, parameters, sentence):
