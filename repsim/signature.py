@@ -66,9 +66,11 @@ def code_hash(*functions: Any) -> str:
     pending, seen = list(functions), {}
     while pending:
         one = pending.pop()
-        if id(one) in seen and not isinstance(one, PLAIN):
-            continue
-        seen[id(one)] = one  # kept alive, or another thing could get its id
+        if not isinstance(one, (*PLAIN, tuple, frozenset)):  # Python shares these as it likes
+            if id(one) in seen:
+                digest.update(f"as number {seen[id(one)][0]}\n".encode())
+                continue
+            seen[id(one)] = len(seen), one  # kept alive, or another thing could get its id
         parts = _parts(one)
         digest.update(f"{one!r}\n".encode() if parts is None else f"{len(parts)} parts\n".encode())
         pending += parts or []

@@ -52,7 +52,9 @@ def traced(seed):
         return torch.jit.trace(torch.nn.Linear(3, 2), torch.ones(1, 3))
 
 
+ONE, OTHER = [1], [2]
 DIFFERENT = [
+    ([ONE, ONE, OTHER], [ONE, OTHER, OTHER]),
     ({"a": 1.0}, {"a": -50.0}),
     ({"a": {"b": [1]}}, {"a": {"b": [2]}}),
     ({"a": 1}, {"b": 1}),
