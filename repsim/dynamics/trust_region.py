@@ -27,7 +27,7 @@ from repsim.dynamics.problems import Problems
 
 FASTMATH = {"contract", "nsz", "reassoc"}
 
-part = njit(inline="always", fastmath=FASTMATH)
+part = njit(forceinline=True, fastmath=FASTMATH)
 
 
 def compiled(function: Callable) -> Callable:
