@@ -65,9 +65,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def run(folder, monkeypatch, capfd):
-    """Runs the command line here: exit status, output, error stream."""
+def command_line(monkeypatch, capfd):
+    """Runs the command line where it is: exit status, output, error stream."""
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["repsim", *words])
@@ -76,6 +75,11 @@ def run(folder, monkeypatch, capfd):
         return stop.value.code or 0, *capfd.readouterr()
 
     return run
+
+
+@pytest.fixture
+def run(folder, monkeypatch, capfd):
+    return command_line(monkeypatch, capfd)
 
 
 BAD = {

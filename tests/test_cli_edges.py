@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_cli import command_line
 from test_leaderboard import scores
 
 import repsim
-from repsim import cli
 
 REPSIM = f"{sys.executable} -c 'from repsim.cli import main; main()'"
 SMALL = ("--suite", "attractor/lorenz_regimes", "--quick", "--seeds", "1", "--workers", "1")
@@ -20,19 +20,12 @@ VALUES = np.random.default_rng(0).standard_normal((6, 20, 4))
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capfd):
-    """Runs the command line in a folder of its own: exit status, output, error stream."""
+    """Runs the command line in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     np.save("a.npy", VALUES)
     np.save("b.npy", VALUES[..., :3] + 1)
     Path("afile").touch()
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["repsim", *words])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return stop.value.code or 0, *capfd.readouterr()
-
-    return run
+    return command_line(monkeypatch, capfd)
 
 
 def names_in(folder):

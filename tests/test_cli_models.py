@@ -1,14 +1,13 @@
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_cli import command_line
 
 import repsim
 from model_zoo.line import Line
-from repsim import cli
 
 SMALL = ("--units", "8", "--steps", "10", "--trials", "12")
 TASK = "perceptual_decision/basic(timing='short', dt_ms=50)"
@@ -16,17 +15,10 @@ TASK = "perceptual_decision/basic(timing='short', dt_ms=50)"
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capfd):
-    """Runs the command line with a cache of its own: exit status, output, error stream."""
+    """Runs the command line with a cache of its own."""
     monkeypatch.setenv("REPSIM_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["repsim", *words])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        return stop.value.code or 0, *capfd.readouterr()
-
-    return run
+    return command_line(monkeypatch, capfd)
 
 
 def test_the_second_run_loads_and_a_damaged_network_is_trained_again(run, tmp_path, monkeypatch):

@@ -69,6 +69,14 @@ def shuffled_time(x: Any, y: Any) -> Any:
     return dsa_spectrum.function(x, y)
 
 
+STATISTIC = {
+    "control": True,
+    "view": "trajectories",
+    "invariant_to": angular_procrustes.invariant_to,
+    "triangle": True,
+}
+
+
 def log_relative_speed(x: np.ndarray) -> float:
     """Log of the mean squared step over the variance."""
     step, spread = np.diff(x, axis=1), x - x.mean(axis=(0, 1))
@@ -77,13 +85,7 @@ def log_relative_speed(x: np.ndarray) -> float:
     return float(np.log((step**2).mean() / (spread**2).mean()))
 
 
-@metric(
-    control=True,
-    view="trajectories",
-    invariant_to={"translation", "isotropic_scaling", "permutation", "orthogonal"},
-    triangle=True,
-    prepare=log_relative_speed,
-)
+@metric(prepare=log_relative_speed, **STATISTIC)
 def relative_speed(x: float, y: float) -> float:
     """How far apart the logarithms of one number a set are: mean squared step over variance.
 
@@ -100,13 +102,7 @@ def radial_profile_of(x: np.ndarray) -> np.ndarray:
     return np.percentile(radii / radii.mean(), np.arange(100) + 0.5)
 
 
-@metric(
-    control=True,
-    view="trajectories",
-    invariant_to={"translation", "isotropic_scaling", "permutation", "orthogonal"},
-    triangle=True,
-    prepare=radial_profile_of,
-)
+@metric(prepare=radial_profile_of, **STATISTIC)
 def radial_profile(x: np.ndarray, y: np.ndarray) -> float:
     """Mean difference between sorted distances of the samples from their mean.
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from test_choice import system as planted
 
 import repsim
 from repsim.dynamics.choice import choose, choose_delays_and_rank, sensitivity
@@ -11,18 +12,9 @@ from repsim.dynamics.operator import fit_operator
 from repsim.errors import InputError
 
 
-def system(n_trials=5, n_steps=40, n_units=4, n_states=4, noise=0.05, seed=0):
-    """Slowly damped rotations, driven a little, seen through a random embedding."""
-    rng = np.random.default_rng(seed)
-    step = np.zeros((n_states, n_states))
-    for i in range(0, n_states, 2):
-        angle = 0.35 + 0.45 * i / 2 + 0.05 * seed
-        turn = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-        step[i : i + 2, i : i + 2] = 0.98 * np.array(turn)
-    states = [rng.standard_normal((n_trials, n_states))]
-    for _ in range(n_steps - 1):
-        states.append(states[-1] @ step.T + noise * rng.standard_normal((n_trials, n_states)))
-    return np.stack(states, axis=1) @ rng.standard_normal((n_states, n_units))
+def system(n_trials=5, n_steps=40, n_units=4, **options):
+    """A small one."""
+    return planted(n_trials, n_steps, n_units, **options)
 
 
 def plane(**options):
